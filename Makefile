@@ -1,0 +1,64 @@
+# The two commands a newcomer needs are `make demo` and `make test`; each installs what it needs into .venv, pinned.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTBED := .build/testbed
+KUBERNETES_VERSION := v1.37.2
+
+.PHONY: demo test test-fast check testbed bench constraints format clean
+.DEFAULT_GOAL := test
+
+demo: $(VENV)/.stamp ## an upgrade of some hundred CRDs on the embedded server, live
+	$(BIN)/python -m asyncmigrate demo
+
+test: $(VENV)/.stamp testbed ## everything, the real API server included
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.stamp ## what needs no real API server
+	$(BIN)/python -m pytest -m "not real" $(PYTEST_ARGS)
+
+check: $(VENV)/.stamp ## lint, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.stamp testbed
+	$(BIN)/python -m bench
+
+# The real kube-apiserver and etcd: about six minutes on two cores, once. With KUBEBUILDER_ASSETS set those binaries are used instead.
+ifdef KUBEBUILDER_ASSETS
+testbed:
+else ifeq ($(shell command -v go),)
+testbed:
+	@echo "no Go here and no KUBEBUILDER_ASSETS: the tests on a real API server will be skipped"
+else
+testbed: $(TESTBED)/.stamp
+endif
+
+$(TESTBED)/.stamp: testbed/go.mod testbed/go.sum
+	@echo "building kube-apiserver $(KUBERNETES_VERSION) and etcd, once (about six minutes on two cores)"
+	mkdir -p $(TESTBED)
+	cd testbed && GOFLAGS=-mod=readonly go build \
+	  -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)" -o ../$(TESTBED)/ tool
+	mv $(TESTBED)/server $(TESTBED)/etcd
+	touch $@
+
+$(VENV)/.stamp: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "asyncmigrate needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Pins every package that this project and its tools need, with hashes; needs `uv` on the PATH.
+constraints:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --extra httpx --group dev --upgrade -o constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .build

@@ -1,0 +1,55 @@
+"""Move Kubernetes custom resources to their CRD's storage version: fast, and without ever losing one.
+
+async with Cluster.from_kubeconfig() as cluster:
+    todo = await plan(cluster, manifests=["crds/"])
+    report = await run(cluster, todo)
+"""
+
+from asyncmigrate import errors, events
+from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._cluster.transport import Request, Response, Transport
+from asyncmigrate._engine.planner import plan
+from asyncmigrate._engine.retry import Attempt, retry
+from asyncmigrate._engine.runner import run
+from asyncmigrate._model import CRD, Version
+from asyncmigrate._results import (
+    Changes,
+    CRDPlan,
+    CRDReport,
+    Decision,
+    Failure,
+    Objects,
+    Outcome,
+    Plan,
+    Report,
+    Summary,
+)
+from asyncmigrate._rules.classify import is_transient
+from asyncmigrate._rules.schedule import RetryPolicy
+
+__all__ = [
+    "CRD",
+    "Attempt",
+    "CRDPlan",
+    "CRDReport",
+    "Changes",
+    "Cluster",
+    "Decision",
+    "Failure",
+    "Objects",
+    "Outcome",
+    "Plan",
+    "Report",
+    "Request",
+    "Response",
+    "RetryPolicy",
+    "Summary",
+    "Transport",
+    "Version",
+    "errors",
+    "events",
+    "is_transient",
+    "plan",
+    "retry",
+    "run",
+]

@@ -1,0 +1,1 @@
+"""Typed calls to an API server over a tiny Transport protocol that moves bytes."""

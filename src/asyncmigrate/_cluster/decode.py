@@ -1,0 +1,240 @@
+"""Bytes to model: decodes just the fields that are used, and tells an API server's answer from anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from asyncmigrate._model import CRD, CRDPage, ObjectRef, Page, Status, Version
+from asyncmigrate.errors import BadAnswerError
+
+T = TypeVar("T")
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
+
+
+class _ObjectMeta(msgspec.Struct, rename="camel"):
+    name: str
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _ObjectMeta
+    kind: str = ""
+
+
+class _ObjectList(msgspec.Struct):
+    kind: str
+    metadata: _ListMeta
+    items: list[_Object] | None = None
+
+
+class _CRDMeta(msgspec.Struct, rename="camel"):
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class _CRDNames(msgspec.Struct):
+    plural: str
+    kind: str
+
+
+class _Conversion(msgspec.Struct):
+    strategy: str = "None"
+
+
+class _CRDSpec(msgspec.Struct):
+    group: str
+    names: _CRDNames
+    scope: str
+    versions: tuple[Version, ...]
+    conversion: _Conversion | None = None
+
+
+class _CRDStatus(msgspec.Struct, rename="camel"):
+    stored_versions: tuple[str, ...] | None = None
+
+
+class _CRDObject(msgspec.Struct):
+    metadata: _CRDMeta
+    spec: _CRDSpec
+    status: _CRDStatus | None = None
+    kind: str = "CustomResourceDefinition"
+
+
+class _CRDList(msgspec.Struct):
+    kind: str
+    metadata: _ListMeta
+    items: list[_CRDObject] | None = None
+
+
+class _Review(msgspec.Struct):
+    class Allowed(msgspec.Struct):
+        allowed: bool
+
+    kind: str
+    status: Allowed
+
+
+class _StatusDetails(msgspec.Struct, rename="camel"):
+    name: str = ""
+    kind: str = ""
+    retry_after_seconds: float = 0
+
+
+class _StatusObject(msgspec.Struct):
+    kind: str
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: _StatusDetails | None = None
+    metadata: _ListMeta | None = None
+
+
+_decode_object = msgspec.json.Decoder(_Object).decode
+_decode_objects = msgspec.json.Decoder(_ObjectList).decode
+_decode_crd = msgspec.json.Decoder(_CRDObject).decode
+_decode_crds = msgspec.json.Decoder(_CRDList).decode
+_decode_review = msgspec.json.Decoder(_Review).decode
+_decode_status = msgspec.json.Decoder(_StatusObject).decode
+
+
+def _decoded(decode: Callable[[bytes], T], body: bytes, wanted: str) -> T:
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadAnswerError(f"the answer is no {wanted} ({error}): {excerpt(body)}") from error
+
+
+def _check_kind(kind: str, wanted: str, body: bytes) -> None:
+    if kind != wanted:
+        raise BadAnswerError(f"the answer is a {kind or 'nameless kind'}, not a {wanted}: {excerpt(body)}")
+
+
+def resource_version(body: bytes) -> str:
+    """The resource version in the answer to a rewrite."""
+    answer = _decoded(_decode_object, body, "PartialObjectMetadata")
+    _check_kind(answer.kind, "PartialObjectMetadata", body)
+    if not answer.metadata.resource_version:
+        raise BadAnswerError(f"the answer has no resource version: {excerpt(body)}")
+    return answer.metadata.resource_version
+
+
+def page(body: bytes) -> Page:
+    """A list as PartialObjectMetadataList; with no objects its `items` is null."""
+    answer = _decoded(_decode_objects, body, "PartialObjectMetadataList")
+    _check_kind(answer.kind, "PartialObjectMetadataList", body)
+    return Page(
+        items=tuple(
+            ObjectRef(o.metadata.namespace, o.metadata.name, o.metadata.resource_version) for o in answer.items or ()
+        ),
+        continue_token=answer.metadata.continue_,
+        remaining=answer.metadata.remaining_item_count,
+        resource_version=answer.metadata.resource_version,
+    )
+
+
+def crd(body: bytes) -> CRD:
+    answer = _decoded(_decode_crd, body, "CustomResourceDefinition")
+    _check_kind(answer.kind, "CustomResourceDefinition", body)
+    return _crd(answer)
+
+
+def crd_page(body: bytes) -> CRDPage:
+    answer = _decoded(_decode_crds, body, "CustomResourceDefinitionList")
+    _check_kind(answer.kind, "CustomResourceDefinitionList", body)
+    return CRDPage(tuple(map(_crd, answer.items or ())), answer.metadata.continue_)
+
+
+def _crd(answer: _CRDObject) -> CRD:
+    meta, spec = answer.metadata, answer.spec
+    return CRD(
+        name=meta.name,
+        group=spec.group,
+        plural=spec.names.plural,
+        kind=spec.names.kind,
+        scope="Cluster" if spec.scope == "Cluster" else "Namespaced",
+        versions=spec.versions,
+        stored_versions=(answer.status and answer.status.stored_versions) or (),
+        webhook=bool(spec.conversion and spec.conversion.strategy == "Webhook"),
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        generation=meta.generation,
+        terminating=meta.deletion_timestamp is not None,
+        labels=meta.labels or {},
+    )
+
+
+def allowed(body: bytes) -> bool:
+    """The answer to a SelfSubjectAccessReview."""
+    answer = _decoded(_decode_review, body, "SelfSubjectAccessReview")
+    _check_kind(answer.kind, "SelfSubjectAccessReview", body)
+    return answer.status.allowed
+
+
+def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:
+    """Read an error answer, with or without a Status in it; `now` is seconds since the epoch, for Retry-After dates."""
+    after = _retry_after(headers.get("retry-after"), now)
+    try:
+        answer = _decode_status(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = None
+    if answer is None or answer.kind != "Status":
+        return Status(code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after)
+    details = answer.details or _StatusDetails()
+    if after is None and details.retry_after_seconds:
+        after = details.retry_after_seconds
+    return Status(
+        code=code,
+        reason=answer.reason or _reason(code),
+        message=" ".join(answer.message.split()) or "no message",
+        retry_after=after,
+        details_name=details.name,
+        details_kind=details.kind,
+        continue_token=answer.metadata.continue_ if answer.metadata else "",
+    )
+
+
+def _reason(code: int) -> str:
+    """A CamelCase reason for a code that came without one, such as priority and fairness' plain-text 429."""
+    try:
+        return HTTPStatus(code).phrase.title().replace(" ", "").replace("-", "").replace("'", "")
+    except ValueError:
+        return "UnknownStatus"
+
+
+def _retry_after(value: str | None, now: float) -> float | None:
+    """RFC 9110: seconds, or a date; what is neither is ignored."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def excerpt(body: bytes, limit: int = 200) -> str:
+    """The start of a body on one line, with nothing in it that could upset a terminal."""
+    text = " ".join(body[: limit * 4].decode("utf-8", "replace").split())
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def encode(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,61 @@
+"""A transport over a caller's own `httpx.AsyncClient`: base URL, credentials, proxies and TLS are the client's."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+
+from asyncmigrate._cluster.transport import Request, Response
+from asyncmigrate.errors import (
+    BadAnswerError,
+    ConnectionLostError,
+    RequestTimeoutError,
+    TLSError,
+    TransportError,
+    UnreachableError,
+)
+
+
+class HttpxTransport:
+    """Requests through a client that stays its caller's; `aclose` leaves it open."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._base = str(client.base_url).rstrip("/")
+
+    async def send(self, request: Request, *, within: float | None) -> Response:
+        try:
+            answer = await self._client.request(
+                request.method,
+                self._base + request.target,
+                headers=dict(request.headers),
+                content=request.body or None,
+                timeout=within,
+                follow_redirects=False,
+            )
+        except httpx.HTTPError as error:
+            raise translate(error, self._base, within) from error
+        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
+
+    async def aclose(self) -> None:
+        """Leave the client to its owner."""
+
+
+def translate(error: httpx.HTTPError, base: str, within: float | None) -> TransportError:
+    words = " ".join(str(error).split()) or type(error).__name__
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return TLSError(f"{base}: no trust between client and server: {link}")
+        link = link.__cause__ or link.__context__
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
+            return UnreachableError(f"{base} cannot be reached: {words}")
+        case httpx.TimeoutException():
+            return RequestTimeoutError(f"{base}: no answer within {within or 0:g} s")
+        case httpx.RemoteProtocolError() if "disconnected" not in words and "closed" not in words:
+            return BadAnswerError(f"{base}: the answer is not HTTP: {words}")
+        case httpx.DecodingError():
+            return BadAnswerError(f"{base}: the answer cannot be decompressed: {words}")
+    return ConnectionLostError(f"{base}: the connection was lost: {words}")

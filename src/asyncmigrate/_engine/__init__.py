@@ -1,0 +1,1 @@
+"""The pipeline: lookups, pages, rewrites, trims. The only place that spawns tasks."""

@@ -1,0 +1,188 @@
+"""`plan`: fans CRD lookups out and makes one decision for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from asyncmigrate import _manifests
+from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
+from asyncmigrate._engine.tasks import open_tasks
+from asyncmigrate._model import CRD, CRDPage
+from asyncmigrate._results import CRDPlan, Decision, Plan
+from asyncmigrate._rules.classify import Action, Operation, is_refusal
+from asyncmigrate._rules.plan import decide
+from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.selector import Selector, parse_selector
+from asyncmigrate.errors import APIError, ManifestError, MigrateError, UnauthorizedError, UsageError
+from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
+
+Source = str | os.PathLike[str]
+
+
+async def plan(
+    cluster: Cluster,
+    *,
+    manifests: Iterable[Source] | None = None,
+    recursive: bool = False,
+    names: Iterable[str] = (),
+    selector: str = "",
+    max_in_flight: int = MAX_IN_FLIGHT,
+    retry_policy: RetryPolicy = DEFAULT_POLICY,
+    webhook_policy: RetryPolicy = WEBHOOK_POLICY,
+    observers: Iterable[Observer] = (),
+) -> Plan:
+    """Decide for each CRD whether its objects must be migrated, and whether they can be. Nothing is written.
+
+    With `manifests` this is the question before an upgrade: the CRDs that they hold are looked up while they are still
+    being read. Without, it is the question after one, or on any day: about the live CRDs named or selected, or all.
+
+    Args:
+        cluster: an open cluster.
+        manifests: files, folders, http(s) URLs, or `-` for standard input; YAML or JSON, several documents and List
+            objects welcome, other kinds left aside.
+        recursive: read folders' subfolders too.
+        names: CRD names (`widgets.example.com`); with manifests, only these of them.
+        selector: a label selector on CRDs; on the manifests' own labels where there are any.
+        max_in_flight: requests under way at once, 32 by default.
+        retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
+        webhook_policy: the same where a webhook does not answer.
+        observers: called with each event.
+
+    Raises:
+        ManifestError: a manifest cannot be read, or there is no CRD in any of them.
+        UsageError: the selector does not parse, or a name is not a CRD's.
+        UnreachableError: nothing answers at the cluster's address.
+        UnauthorizedError: the cluster does not know us.
+        APIError: the live CRDs cannot be listed.
+    """
+    session = Session(
+        cluster,
+        max_in_flight=max_in_flight,
+        policies=Policies(retry_policy, webhook_policy),
+        observers=observers,
+    )
+    wanted = frozenset(names)
+    if bad := sorted(n for n in wanted if "." not in n or "/" in n):
+        raise UsageError(f"{bad[0]!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
+    if wanted and selector:
+        raise UsageError("names and a selector exclude each other")
+    planner = _Planner(session, wanted, parse_selector(selector))
+    async with open_tasks() as tasks:
+        session.pool.start(tasks)
+        async with open_tasks() as lookups:
+            if manifests is not None:
+                await planner.from_manifests(lookups, list(manifests), recursive=recursive)
+            elif wanted:
+                for name in wanted:
+                    lookups.start_soon(planner.look_up, name)
+            else:
+                await planner.from_live(selector)
+        tasks.cancel_scope.cancel()
+    result = planner.result()
+    session.emit(PlanFinished(result))
+    return result
+
+
+class _Planner:
+    def __init__(self, session: Session, names: frozenset[str], selector: Selector) -> None:
+        self._session = session
+        self._names = names
+        self._selector = selector
+        self._lane = session.pool.lane(windowed=False)
+        self._manifests: dict[str, _manifests.Found] = {}
+        self._decided: dict[str, CRDPlan] = {}
+
+    async def from_manifests(self, lookups: TaskGroup, sources: list[Source], *, recursive: bool) -> None:
+        """Start a lookup for each CRD as soon as it has been read; reading happens in a thread."""
+        reader = _manifests.Reader(sources, recursive=recursive)
+        while batch := await to_thread.run_sync(reader.next_batch):
+            for found in batch:
+                if self._is_wanted(found.crd) and self._is_first(found):
+                    lookups.start_soon(self.look_up, found.crd.name)
+        self._check_complete(reader)
+        self._session.emit(ManifestsRead(len(self._manifests)))
+
+    def _is_wanted(self, crd: CRD) -> bool:
+        return (not self._names or crd.name in self._names) and self._selector.matches(crd.labels)
+
+    def _is_first(self, found: _manifests.Found) -> bool:
+        before = self._manifests.setdefault(found.crd.name, found)
+        if before is found:
+            return True
+        if before.crd.versions != found.crd.versions:
+            raise ManifestError(
+                f"CRD {found.crd.name} is in {before.source} too, with other versions", source=found.source
+            )
+        return False
+
+    def _check_complete(self, reader: _manifests.Reader) -> None:
+        if not reader.found:
+            raise ManifestError("no CustomResourceDefinition in it", source=", ".join(map(str, reader.sources)))
+        if missing := sorted(self._names - self._manifests.keys()):
+            raise UsageError(f"no manifest given has CRD {missing[0]}")
+
+    async def from_live(self, selector: str) -> None:
+        """Decide from the pages of live CRDs; no further lookup is needed."""
+        calls = self._session.calls
+        token = ""
+        while True:
+
+            async def ask(token: str = token) -> CRDPage:
+                return await calls.list_crds(selector=selector, token=token)
+
+            try:
+                page = await self._session.ask(Operation.LIST, self._lane, ask, doing="list CRDs")
+            except APIError as error:
+                if self._session.classify(Operation.LIST, error) is not Action.RESUME:
+                    raise
+                token = error.status.continue_token
+                if not token:
+                    raise
+                continue
+            for crd in page.items:
+                self._decide(decide(crd.name, crd))
+            token = page.continue_token
+            if not token:
+                return
+
+    async def look_up(self, name: str) -> None:
+        """Look one CRD up; NotFound is an answer, at once. Only what holds for every CRD is raised."""
+        session = self._session
+        try:
+            live = await session.ask(
+                Operation.LOOK_UP, self._lane, lambda: session.calls.get_crd(name), doing=f"get CRD {name}"
+            )
+        except MigrateError as error:
+            if session.classify(Operation.LOOK_UP, error) is not Action.NEW:
+                if isinstance(error, UnauthorizedError) or not session.calls.contacted:
+                    raise
+                self._decide(_failed(name, error))
+                return
+            live = None
+        found = self._manifests.get(name)
+        self._decide(decide(name, live, found.crd if found else None))
+
+    def _decide(self, decision: CRDPlan) -> None:
+        self._decided[decision.name] = decision
+        self._session.emit(CRDDecided(decision))
+
+    def result(self) -> Plan:
+        session = self._session
+        return Plan(
+            context=session.cluster.context,
+            server=session.cluster.server,
+            seconds=session.seconds,
+            crds=tuple(self._decided[name] for name in sorted(self._decided)),
+            requests=session.calls.requests,
+            retries=session.retries,
+        )
+
+
+def _failed(name: str, error: MigrateError) -> CRDPlan:
+    reason = error.status.reason if isinstance(error, APIError) else type(error).__name__.removesuffix("Error")
+    return CRDPlan(name=name, decision=Decision.FAILED, reason=reason, message=str(error), refused=is_refusal(error))

@@ -1,0 +1,149 @@
+"""The shared budget of requests in flight: a fixed crew of workers, and a lane with its own window for each CRD.
+
+A job that waits for its next try is in neither: it holds no worker, no slot and no place in its lane's window.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from itertools import count
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from asyncmigrate._rules.classify import means_overload
+from asyncmigrate._rules.window import Window
+from asyncmigrate.errors import MigrateError
+
+T = TypeVar("T")
+
+
+class Health(Enum):
+    """What a job's answer says about how much the server can take."""
+
+    GOOD = auto()
+    OVERLOADED = auto()
+
+
+Job = Callable[[], Awaitable[Health]]
+
+
+def health_of(error: MigrateError) -> Health:
+    return Health.OVERLOADED if means_overload(error) else Health.GOOD
+
+
+class Lane:
+    """The jobs of one CRD, and how many of them may run at once; without a window, as many as there are workers."""
+
+    def __init__(self, window: Window | None) -> None:
+        self.window = window
+        self.ready: deque[Job] = deque()
+        self.in_flight = 0
+        self.permits = 0
+        self.closed = False
+
+    @property
+    def room(self) -> float:
+        return (self.window.size if self.window else math.inf) - self.in_flight
+
+    def close(self) -> None:
+        """Drop what has not begun; what comes back later from a wait is dropped too."""
+        self.closed = True
+        self.ready.clear()
+
+
+class Pool:
+    """Runs jobs, at most `size` at once. Permits pass through one queue, so that no lane can starve another."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._send, self._receive = anyio.create_memory_object_stream[Lane](math.inf)
+        self._waiting: list[tuple[float, int, Lane, Job]] = []
+        self._number = count()
+        self._sooner = anyio.Event()
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Start the crew in `tasks`; cancelling that group's scope is how they end."""
+        tasks.start_soon(self._keep_time)
+        for _ in range(self.size):
+            tasks.start_soon(self._work)
+
+    def lane(self, *, windowed: bool = True) -> Lane:
+        return Lane(Window(self.size) if windowed else None)
+
+    def add(self, lane: Lane, job: Job, *, first: bool = False) -> None:
+        """Queue a job behind (or before) the others of its lane."""
+        if lane.closed:
+            return
+        (lane.ready.appendleft if first else lane.ready.append)(job)
+        self._grant(lane)
+
+    def add_later(self, wait: float, lane: Lane, job: Job) -> None:
+        """Queue a job in `wait` seconds."""
+        due = anyio.current_time() + wait
+        heapq.heappush(self._waiting, (due, next(self._number), lane, job))
+        if self._waiting[0][0] == due:
+            self._sooner.set()
+
+    async def call(self, lane: Lane, ask: Callable[[], Awaitable[T]]) -> T:
+        """Run `ask` as the next job of its lane, and return or raise as it does."""
+        done = anyio.Event()
+        result: list[T] = []
+        failure: list[MigrateError] = []
+
+        async def job() -> Health:
+            try:
+                result.append(await ask())
+            except MigrateError as error:
+                failure.append(error)
+                return health_of(error)
+            finally:
+                done.set()
+            return Health.GOOD
+
+        self.add(lane, job, first=True)
+        await done.wait()
+        if failure:
+            raise failure[0]
+        return result[0]
+
+    def _grant(self, lane: Lane) -> None:
+        while lane.permits < len(lane.ready) and lane.permits < lane.room:
+            lane.permits += 1
+            self._send.send_nowait(lane)
+
+    async def _work(self) -> None:
+        async for lane in self._receive:
+            lane.permits -= 1
+            if not lane.ready or lane.room < 1:
+                continue
+            job = lane.ready.popleft()
+            lane.in_flight += 1
+            window = lane.window
+            epoch = window.epoch if window else 0
+            try:
+                health = await job()
+            finally:
+                lane.in_flight -= 1
+            if window:
+                if health is Health.GOOD:
+                    window.good()
+                else:
+                    window.bad(epoch)
+            self._grant(lane)
+
+    async def _keep_time(self) -> None:
+        while True:
+            wait = self._waiting[0][0] - anyio.current_time() if self._waiting else math.inf
+            if wait > 0:
+                self._sooner = anyio.Event()
+                with anyio.move_on_after(wait):
+                    await self._sooner.wait()
+                continue
+            _, _, lane, job = heapq.heappop(self._waiting)
+            self.add(lane, job)

@@ -1,0 +1,93 @@
+"""What one plan or run shares: the calls, the pool, the retry policies, the counters and the observers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import anyio
+import msgspec
+
+from asyncmigrate._cluster.calls import Calls
+from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.pool import Lane, Pool
+from asyncmigrate._engine.retry import Attempt, retry
+from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate.errors import MigrateError, UsageError
+from asyncmigrate.events import Event, Observer, Retrying
+
+T = TypeVar("T")
+
+MAX_IN_FLIGHT = 32
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """How long to try: in general, and where a webhook does not answer."""
+
+    general: RetryPolicy = DEFAULT_POLICY
+    webhook: RetryPolicy = WEBHOOK_POLICY
+
+    def choose(self, error: Exception) -> RetryPolicy:
+        return self.webhook if isinstance(error, MigrateError) and is_webhook_down(error) else self.general
+
+
+class Session:
+    """The state of one plan or run."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        max_in_flight: int,
+        policies: Policies,
+        observers: Iterable[Observer],
+        contacted: bool = False,
+    ) -> None:
+        if max_in_flight < 1:
+            raise UsageError(f"max_in_flight is {max_in_flight}: it must be at least 1")
+        self.cluster = cluster
+        self.policies = policies
+        self._observers = tuple(observers)
+        self.pool = Pool(max_in_flight)
+        opened = cluster.opened
+        self.calls = Calls(opened.transport, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
+        self.retries = 0
+        self._began = anyio.current_time()
+
+    @property
+    def seconds(self) -> float:
+        return anyio.current_time() - self._began
+
+    def emit(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)
+
+    def classify(self, operation: Operation, error: MigrateError) -> Action:
+        return classify(operation, error, contacted=self.calls.contacted)
+
+    def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
+        self.retries += 1
+        self.emit(Retrying(doing, attempt, wait, str(error)))
+
+    async def ask(
+        self,
+        operation: Operation,
+        lane: Lane,
+        call: Callable[[], Awaitable[T]],
+        *,
+        doing: str,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> T:
+        """Make one call through the pool, again while its errors can get better; the waits hold no slot."""
+
+        def noted(attempt: Attempt) -> None:
+            on_retry()
+            self.retrying(doing, attempt.number, attempt.wait, attempt.error)
+
+        def worth_it(error: Exception) -> bool:
+            return isinstance(error, MigrateError) and self.classify(operation, error) is Action.RETRY
+
+        return await retry(
+            lambda: self.pool.call(lane, call), policy=self.policies.choose, retry_on=worth_it, on_retry=noted
+        )

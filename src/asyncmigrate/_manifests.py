@@ -1,0 +1,205 @@
+"""CRDs out of YAML and JSON: files, folders, standard input, URLs. Reads on demand, keeps nothing but the CRDs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import msgspec
+import yaml12
+
+from asyncmigrate._model import CRD, CRD_GROUP, Version
+from asyncmigrate.errors import ManifestError
+
+STDIN = "-"
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})  # what kubectl reads in a folder
+_URL_SECONDS = 30
+_BATCH_SECONDS = 0.02
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A CRD, and the file or URL that it was found in."""
+
+    crd: CRD
+    source: str
+
+
+class Reader:
+    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread."""
+
+    def __init__(self, sources: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -> None:
+        self.sources = [os.fspath(s) for s in sources]
+        self.found = 0
+        self._found = self._read_all(recursive=recursive)
+
+    def next_batch(self) -> list[Found]:
+        """The CRDs that some 20 ms of reading brought; an empty list means the end.
+
+        Raises:
+            ManifestError: a source cannot be read, or what is in it is not Kubernetes'.
+        """
+        batch: list[Found] = []
+        until = time.monotonic() + _BATCH_SECONDS
+        for found in self._found:
+            self.found += 1
+            batch.append(found)
+            if time.monotonic() >= until:
+                break
+        return batch
+
+    def _read_all(self, *, recursive: bool) -> Iterator[Found]:
+        for source in self.sources:
+            for name, text in _texts(source, recursive=recursive):
+                for crd in parse(text, name):
+                    yield Found(crd, name)
+
+
+def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
+    if source == STDIN:
+        yield source, sys.stdin.buffer.read()
+    elif source.startswith(("http://", "https://")):
+        yield source, _fetch(source)
+    elif Path(source).is_dir():
+        for path in sorted(Path(source).rglob("*") if recursive else Path(source).iterdir()):
+            if path.suffix in SUFFIXES and path.is_file():
+                yield str(path), _read(path)
+    else:
+        yield source, _read(Path(source))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError("no such file or folder", source=str(path)) from None
+    except OSError as error:
+        raise ManifestError(f"cannot be read: {error.strerror or error}", source=str(path)) from error
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with urlopen(url, timeout=_URL_SECONDS) as answer:  # noqa: S310 -- the scheme is http or https
+            body: bytes = answer.read()
+            return body
+    except (URLError, OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) and not hasattr(error, "code") else error
+        raise ManifestError(f"cannot be fetched: {reason}", source=url) from error
+
+
+def parse(text: bytes, source: str) -> Iterator[CRD]:
+    """Find the CRDs in one file's text, inside Lists too; other kinds are left aside.
+
+    Raises:
+        ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed.
+    """
+    for number, document in enumerate(_documents(text, source), start=1):
+        yield from _crds(document, source, number)
+
+
+def _documents(text: bytes, source: str) -> list[object]:
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"not UTF-8 text: {error.reason} at byte {error.start}", source=source) from error
+    try:
+        if decoded.lstrip()[:1] == "{":
+            return [json.loads(decoded)]
+    except (ValueError, RecursionError):
+        pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
+    try:
+        return list(yaml12.parse_yaml(decoded, multi=True))
+    except (ValueError, RecursionError) as error:
+        problem = str(error).removeprefix("YAML parse error: ")
+        raise ManifestError(f"not valid YAML: {' '.join(problem.split())}", source=source) from error
+
+
+def _crds(document: object, source: str, number: int) -> Iterator[CRD]:
+    if document is None:
+        return  # an empty document, as templates leave them behind
+    if not isinstance(document, dict) or not all(isinstance(document.get(k), str) for k in ("apiVersion", "kind")):
+        raise ManifestError("not a Kubernetes object: it has no apiVersion and kind", source=source, document=number)
+    kind, items = document["kind"], document.get("items")
+    if kind.endswith("List") and isinstance(items, list):
+        item_kind = kind.removesuffix("List")
+        for item in items:
+            # The items of a typed list need not repeat what the list says.
+            full = {"apiVersion": document["apiVersion"], "kind": item_kind} | item if isinstance(item, dict) else item
+            yield from _crds(full, source, number)
+    elif kind == "CustomResourceDefinition" and document["apiVersion"].startswith(f"{CRD_GROUP}/"):
+        yield _crd(document, source, number)
+
+
+class _Names(msgspec.Struct):
+    plural: str
+    kind: str
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    labels: dict[str, str] | None = None
+
+
+class _Version(msgspec.Struct):
+    name: str
+    served: bool = False
+    storage: bool = False
+
+
+class _Conversion(msgspec.Struct):
+    strategy: str = "None"
+
+
+class _Spec(msgspec.Struct):
+    group: str
+    names: _Names
+    scope: Literal["Namespaced", "Cluster"] = "Namespaced"  # v1 requires it, v1beta1 had this default
+    version: str | None = None  # v1beta1 only
+    versions: list[_Version] | None = None
+    conversion: _Conversion | None = None
+
+
+class _Manifest(msgspec.Struct):
+    metadata: _Metadata
+    spec: _Spec
+
+
+def _crd(document: dict[object, object], source: str, number: int) -> CRD:
+    version = str(document["apiVersion"]).partition("/")[2]
+    if version not in {"v1", "v1beta1"}:
+        raise ManifestError(
+            f"CustomResourceDefinition of unknown version {version}: v1 and v1beta1 are known",
+            source=source,
+            document=number,
+        )
+    try:
+        manifest = msgspec.convert(document, _Manifest)
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"malformed CustomResourceDefinition: {error}", source=source, document=number) from error
+    meta, spec = manifest.metadata, manifest.spec
+    versions = tuple(Version(v.name, served=v.served, storage=v.storage) for v in spec.versions or ())
+    if not versions and version == "v1beta1" and spec.version:
+        versions = (Version(spec.version, served=True, storage=True),)
+    problem = None
+    if not versions:
+        problem = "spec.versions is empty"
+    elif meta.name != f"{spec.names.plural}.{spec.group}":
+        problem = f"metadata.name is {meta.name!r} but must be <plural>.<group>: {spec.names.plural}.{spec.group}"
+    if problem:
+        raise ManifestError(f"malformed CustomResourceDefinition: {problem}", source=source, document=number)
+    return CRD(
+        name=meta.name,
+        group=spec.group,
+        plural=spec.names.plural,
+        kind=spec.names.kind,
+        scope=spec.scope,
+        versions=versions,
+        webhook=bool(spec.conversion and spec.conversion.strategy == "Webhook"),
+        labels=meta.labels or {},
+    )

@@ -1,0 +1,119 @@
+"""What the rest of the package speaks of: a CRD, the resource it serves, an object's name, a page, a Status."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import quote
+
+import msgspec
+
+CRD_GROUP = "apiextensions.k8s.io"
+CRD_RESOURCE = "customresourcedefinitions"
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One entry of a CRD's `spec.versions`."""
+
+    name: str
+    served: bool = True
+    storage: bool = False
+
+
+class CRD(msgspec.Struct, frozen=True, kw_only=True):
+    """The few fields of a CustomResourceDefinition that a migration needs, from a manifest or from the server.
+
+    A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`.
+    """
+
+    name: str
+    group: str
+    plural: str
+    kind: str
+    scope: Literal["Namespaced", "Cluster"] = "Namespaced"
+    versions: tuple[Version, ...] = ()
+    stored_versions: tuple[str, ...] = ()
+    webhook: bool = False
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    terminating: bool = False
+    labels: dict[str, str] = {}
+
+    @property
+    def storage_versions(self) -> tuple[str, ...]:
+        """The versions marked as storage: exactly one in a CRD that a server has accepted."""
+        return tuple(v.name for v in self.versions if v.storage)
+
+    @property
+    def storage_version(self) -> str | None:
+        return next(iter(self.storage_versions), None)
+
+    @property
+    def served_versions(self) -> tuple[str, ...]:
+        return tuple(v.name for v in self.versions if v.served)
+
+    def resource(self, version: str) -> Resource:
+        return Resource(group=self.group, version=version, plural=self.plural, namespaced=self.scope == "Namespaced")
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A group/version/resource as one endpoint serves it."""
+
+    group: str
+    version: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def path(self) -> str:
+        """The collection's path over all namespaces."""
+        return f"/apis/{self.group}/{self.version}/{self.plural}"
+
+    def object_path(self, namespace: str, name: str) -> str:
+        """One object's path; names are percent-encoded, for CRs may be named more freely than most objects."""
+        where = f"namespaces/{quote(namespace, safe='')}/" if self.namespaced else ""
+        return f"/apis/{self.group}/{self.version}/{where}{self.plural}/{quote(name, safe='')}"
+
+
+class ObjectRef(msgspec.Struct, frozen=True):
+    """One object as a list showed it. `namespace` is empty for cluster-scoped objects."""
+
+    namespace: str
+    name: str
+    resource_version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list. `continue_token` is empty on the last; `remaining` is None where the server does not say."""
+
+    items: tuple[ObjectRef, ...]
+    continue_token: str = ""
+    remaining: int | None = None
+    resource_version: str = ""
+
+
+class CRDPage(msgspec.Struct, frozen=True):
+    """One page of the live CRDs."""
+
+    items: tuple[CRD, ...]
+    continue_token: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Kubernetes' Status, or what stands for it where a proxy or a priority level answered without one.
+
+    `reason` is Kubernetes' CamelCase reason; where the body had none it is made from the code. `retry_after` is in
+    seconds, None where the server named none. `details_name` and `details_kind` say what the Status is about;
+    `continue_token` is the inconsistent token that comes with a 410 on a list.
+    """
+
+    code: int
+    reason: str
+    message: str
+    retry_after: float | None = None
+    details_name: str = ""
+    details_kind: str = ""
+    continue_token: str = ""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: they neither await, log, sleep nor read clocks."""

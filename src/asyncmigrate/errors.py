@@ -1,0 +1,113 @@
+"""What this package raises: one base class, Kubernetes' Status kept, causes chained.
+
+Every message is one line that says what is wrong, where, and where possible what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncmigrate._model import Status
+
+__all__ = [
+    "APIError",
+    "BadAnswerError",
+    "ConfigError",
+    "ConflictError",
+    "ConnectionLostError",
+    "ExpiredError",
+    "ForbiddenError",
+    "ManifestError",
+    "MigrateError",
+    "NotFoundError",
+    "RequestTimeoutError",
+    "TLSError",
+    "TransportError",
+    "UnauthorizedError",
+    "UnreachableError",
+    "UsageError",
+]
+
+
+class MigrateError(Exception):
+    """Base of everything that this package raises."""
+
+
+class UsageError(MigrateError, ValueError):
+    """The caller asked for something that makes no sense, such as a label selector that does not parse."""
+
+
+class ManifestError(MigrateError):
+    """A manifest cannot be read. `source` names the file or URL (`-` for standard input).
+
+    `document` counts from 1; it is None where the file as a whole is meant.
+    """
+
+    def __init__(self, problem: str, *, source: str, document: int | None = None) -> None:
+        self.source = source
+        self.document = document
+        where = source if document is None else f"{source}, document {document}"
+        super().__init__(f"{where}: {problem}")
+
+
+class ConfigError(MigrateError):
+    """A kubeconfig, context, credential plugin or in-cluster configuration is missing or broken."""
+
+
+class TransportError(MigrateError):
+    """A request got no answer. The server may or may not have acted on it."""
+
+
+class UnreachableError(TransportError):
+    """Nothing answers at the server's address, or its name is unknown."""
+
+
+class TLSError(UnreachableError):
+    """No trust between the two ends: a wrong CA, a wrong host name, a client certificate that is refused."""
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke before the whole answer was here."""
+
+
+class RequestTimeoutError(TransportError):
+    """No whole answer within the request timeout."""
+
+
+class BadAnswerError(TransportError):
+    """An answer came that no API server gives: truncated JSON, a page of HTML, the wrong kind."""
+
+
+class APIError(MigrateError):
+    """The API server answered with an error.
+
+    Attributes:
+        status: Kubernetes' Status (code, reason, message, retry_after in seconds).
+        doing: what was asked for, such as `get CRD widgets.example.com`.
+    """
+
+    def __init__(self, status: Status, *, doing: str) -> None:
+        self.status = status
+        self.doing = doing
+        super().__init__(f"cannot {doing}: {status.code} {status.reason}: {status.message}")
+
+
+class NotFoundError(APIError):
+    """404."""
+
+
+class ConflictError(APIError):
+    """409: the object has changed since the resource version that the write carried."""
+
+
+class ExpiredError(APIError):
+    """410: a continue token or resource version is too old."""
+
+
+class UnauthorizedError(APIError):
+    """401, after the credentials were renewed once."""
+
+
+class ForbiddenError(APIError):
+    """403: RBAC or an admission plugin says no."""

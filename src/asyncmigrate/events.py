@@ -1,0 +1,135 @@
+"""What happened, as frozen data: `plan` and `run` hand these to any number of observers.
+
+An observer is any callable that takes one event. It is called in the event loop, so it must be quick; what it raises
+ends the plan or run. Match on the class, and ignore the classes you do not know: more may come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from asyncmigrate._results import CRDPlan, CRDReport, Failure, Plan, Report
+
+__all__ = [
+    "CRDDecided",
+    "CRDFinished",
+    "CRDStarted",
+    "Event",
+    "ManifestsRead",
+    "ObjectFailed",
+    "ObjectSettled",
+    "Observer",
+    "PageListed",
+    "PlanFinished",
+    "RequestSent",
+    "Retrying",
+    "RunFinished",
+    "RunStarted",
+    "Settled",
+]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Base of all events."""
+
+
+class RequestSent(Event, frozen=True):
+    """A request ended: `status` is the HTTP status, 0 where no answer came; `target` is path and query."""
+
+    method: str
+    target: str
+    status: int
+    seconds: float
+
+
+class Retrying(Event, frozen=True):
+    """A call failed and is tried again in `wait` seconds; `attempt` counts the tries made, from 1."""
+
+    doing: str
+    attempt: int
+    wait: float
+    error: str
+
+
+class ManifestsRead(Event, frozen=True):
+    """All manifests are read: how many CRDs they hold."""
+
+    crds: int
+
+
+class CRDDecided(Event, frozen=True):
+    """One CRD is planned."""
+
+    plan: CRDPlan
+
+
+class PlanFinished(Event, frozen=True):
+    """Every CRD is planned."""
+
+    plan: Plan
+
+
+class RunStarted(Event, frozen=True):
+    """A run begins: `stale` CRDs are to be migrated, or rehearsed in a dry run."""
+
+    plan: Plan
+    stale: int
+    dry_run: bool
+
+
+class CRDStarted(Event, frozen=True):
+    """The objects of one CRD are about to be listed."""
+
+    crd: str
+    storage_version: str
+
+
+class PageListed(Event, frozen=True):
+    """A page of objects is here; `remaining` come after it, None where the server does not say."""
+
+    crd: str
+    objects: int
+    remaining: int | None
+
+
+class Settled(StrEnum):
+    """How an object was settled; the values are the fields of `Objects`."""
+
+    PROVEN = "proven"
+    REWRITTEN = "rewritten"
+    UNCHANGED = "unchanged"
+    GONE = "gone"
+
+
+class ObjectSettled(Event, frozen=True):
+    """One object needs no more work. `namespace` is empty for cluster-scoped objects."""
+
+    crd: str
+    namespace: str
+    name: str
+    how: Settled
+
+
+class ObjectFailed(Event, frozen=True):
+    """One object could not be settled."""
+
+    crd: str
+    failure: Failure
+
+
+class CRDFinished(Event, frozen=True):
+    """One CRD is done, one way or another."""
+
+    report: CRDReport
+
+
+class RunFinished(Event, frozen=True):
+    """The run is over; also sent when it is cancelled, with what was done by then."""
+
+    report: Report
+
+
+Observer = Callable[[Event], None]
