@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,7 +62,7 @@ class Reader:
 
 def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
     if source == STDIN:
-        yield source, sys.stdin.buffer.read()
+        yield source, _read_stdin()
     elif source.startswith(("http://", "https://")):
         yield source, _fetch(source)
     elif Path(source).is_dir():
@@ -72,6 +71,14 @@ def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
                 yield str(path), _read(path)
     else:
         yield source, _read(Path(source))
+
+
+def _read_stdin() -> bytes:
+    # Not through sys.stdin: a thread that waits in it holds a lock that the interpreter wants at its exit.
+    chunks = []
+    while chunk := os.read(0, 1 << 20):
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
+import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_KUBECONFIG = "~/.kube/config"
 IN_CLUSTER = "in-cluster"
 _POOL = 1024  # what is in flight is bounded by the engine's budget, not by the connection pool
+
+# What it logs as errors it raises too; without a handler Python would print it beside our one line.
+logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 
 
 async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | None) -> Opened:
@@ -52,11 +58,8 @@ async def _load(joined: str, context: str | None) -> tuple[Any, str]:
     try:
         # Persisting is off: kubernetes-asyncio calls its own persister with an argument that it does not take.
         loader = await load_kube_config(joined, context, configuration, persist_config=False)
-    except ConfigException as error:
-        raise ConfigError(_config_problem(joined, context, str(error))) from error
-    except Exception as error:  # a kubeconfig of the wrong shape fails in it in any way whatever
-        problem = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"{joined}: not a usable kubeconfig: {problem}") from error
+    except Exception as error:  # noqa: BLE001 -- a kubeconfig of the wrong shape can fail in it in any way whatever
+        raise ConfigError(f"{joined}: {_problem(error, context)}") from None
     current = loader.current_context or {}
     if not configuration.host.startswith(("https://", "http://")):
         raise ConfigError(f"{joined}: context {current.get('name')}: no server address that begins with https://")
@@ -66,13 +69,30 @@ async def _load(joined: str, context: str | None) -> tuple[Any, str]:
     return configuration, str(current.get("name", ""))
 
 
-def _config_problem(joined: str, context: str | None, problem: str) -> str:
+def _problem(error: Exception, context: str | None) -> str:
+    """Say what is wrong with a kubeconfig, quoting none of it: kubernetes-asyncio's messages can hold whole users."""
     wanted = f"context {context!r}" if context else "the current context"
-    if "current-context" in problem:
-        return f"{joined}: no current-context is set: give --context"
-    if "contexts list" in problem:
-        return f"{joined}: {wanted} does not exist: see `kubectl config get-contexts`"
-    return f"{joined}: {wanted} cannot be used: {problem.removeprefix('Invalid kube-config file. ')}"
+    words = " ".join(str(error).split())
+    if (mark := getattr(error, "problem_mark", None)) is not None:  # PyYAML's, which is kubernetes-asyncio's affair
+        return f"not valid YAML at line {mark.line + 1}: {getattr(error, 'problem', None) or 'syntax error'}"
+    if not isinstance(error, ConfigException):
+        if isinstance(error, OSError):
+            return f"{wanted}: {error.strerror}: {error.filename}"
+        if isinstance(error, binascii.Error):
+            return f"{wanted}: its certificate or key data is not base64"
+        return f"not a usable kubeconfig ({type(error).__name__})"
+    if "key current-context" in words:
+        return "no current-context is set: give --context"
+    if match := re.search(r"object with name (\S+) in \S+?(contexts|clusters|users) list", words):
+        name, section = match.groups()
+        if section == "contexts":
+            return f"context {name!r} does not exist: see `kubectl config get-contexts`"
+        return f"{wanted} names {section.removesuffix('s')} {name!r}, which is not in the file"
+    if match := re.search(r"Expected key (\S+) in", words):
+        return f"{wanted} cannot be used: key {match[1]!r} is missing"
+    if words.startswith(("exec:", "oidc:", "File does not exist")):
+        return f"{wanted}: {words}"
+    return "not a usable kubeconfig"
 
 
 async def open_in_cluster() -> Opened:

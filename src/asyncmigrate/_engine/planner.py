@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from asyncmigrate import _manifests
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
-from asyncmigrate._engine.tasks import open_tasks
+from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._results import CRDPlan, Decision, Plan
 from asyncmigrate._rules.classify import Action, Operation, is_refusal
@@ -100,7 +99,7 @@ class _Planner:
     async def from_manifests(self, lookups: TaskGroup, sources: list[Source], *, recursive: bool) -> None:
         """Start a lookup for each CRD as soon as it has been read; reading happens in a thread."""
         reader = _manifests.Reader(sources, recursive=recursive)
-        while batch := await to_thread.run_sync(reader.next_batch):
+        while batch := await in_thread(reader.next_batch):
             for found in batch:
                 if self._is_wanted(found.crd) and self._is_first(found):
                     lookups.start_soon(self.look_up, found.crd.name)

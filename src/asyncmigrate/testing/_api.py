@@ -171,7 +171,7 @@ class Api:
         if not (body.get("metadata") or {}).get("resourceVersion"):
             kind = call.collection.kind
             why = [("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")]
-            raise invalid(kind.group, kind.kind, call.name, why)
+            raise invalid(kind.group, kind.plural, call.name, why)
         return await self._write(call, lambda _: body)
 
     async def patch(self, call: Call, patch: Any) -> Object:  # noqa: ANN401 -- a request body

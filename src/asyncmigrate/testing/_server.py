@@ -161,6 +161,9 @@ class ApiServer:
         except StatusError as error:
             response = _json(error.code, error.body, _headers(error))
             code = error.code
+        except _NoSuchPathError:
+            code = 404
+            response = web.Response(status=code, text="404 page not found\n")
         finally:
             self.requests.append(Seen(request.method, request.path_qs, code, user))
         if response is None:
@@ -232,18 +235,17 @@ class ApiServer:
             found = self._api.collection(group, version, rest[0])
             rest = rest[1:]
         if found is None or len(rest) > 2 or (rest[1:] and rest[1] != "status"):  # noqa: PLR2004 -- name, subresource
-            raise _no_such_path()
+            raise _NoSuchPathError
         if found.namespaced and rest and not namespace:
-            raise _no_such_path()
+            raise _NoSuchPathError
         manager = request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").partition("/")[0]
         name, subresource = [*rest, "", ""][:2]
         accept = request.headers.get("Accept", "")
         return Call(found, namespace, name, subresource, dict(request.query), accept, manager)
 
 
-def _no_such_path() -> StatusError:
-    """What no API serves: a 404 that is not about any object."""
-    return StatusError("NotFound", "the server could not find the requested resource")
+class _NoSuchPathError(Exception):
+    """What no API serves: a 404 in plain text, for it is about no object."""
 
 
 async def _meet(faults: list[Fault]) -> web.Response | None:

@@ -1,0 +1,1 @@
+"""The command: options, exit codes, signals, and which observer shows what."""

@@ -1,0 +1,167 @@
+"""What `plan` and `run` do: open the cluster, show progress, print the result, and end with the right code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TextIO
+
+import anyio
+import click
+import msgspec
+from anyio.abc import TaskGroup
+
+from asyncmigrate._cli import exits
+from asyncmigrate._cli.exits import Exit
+from asyncmigrate._cli.options import Choice, Connection
+from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.planner import plan
+from asyncmigrate._engine.runner import run
+from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._report.contract import plan_json, report_json
+from asyncmigrate._report.progress import Display, Lines, Live
+from asyncmigrate._report.tables import console_for, plan_table, report_table
+from asyncmigrate._results import Plan, Report
+from asyncmigrate.errors import MigrateError
+from asyncmigrate.events import Event, RunFinished
+
+
+class Show(msgspec.Struct, frozen=True):
+    """How to print: `output` is table or json; `verbose` counts the -v."""
+
+    output: str
+    verbose: int
+
+    def result(self, result: Plan | Report, *, stream: TextIO | None = None) -> None:
+        """Print a plan or report, on stdout unless told otherwise."""
+        stream = stream or sys.stdout
+        if self.output == "json":
+            click.echo(plan_json(result) if isinstance(result, Plan) else report_json(result), file=stream)
+        else:
+            console_for(stream).print(plan_table(result) if isinstance(result, Plan) else report_table(result))
+
+    def display(self) -> Display:
+        """What to show while it lasts: logs where asked for, else a live display, or lines off a terminal."""
+        if self.verbose:
+            from asyncmigrate._report.logs import Logs  # noqa: PLC0415 -- structlog takes 0.2 s to import
+
+            return Logs(requests=self.verbose > 1)
+        console = console_for(sys.stderr)
+        return Live(console) if console.is_terminal else Lines(console)
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run; `ask` shows the plan and asks first."""
+
+    dry_run: bool
+    max_in_flight: int
+    skip_blocked: bool
+    ask: bool
+
+
+def plan_command(connection: Connection, choice: Choice, show: Show, *, check: bool) -> Exit:
+    """`asyncmigrate plan`."""
+
+    async def body() -> Exit:
+        async with _open(connection) as cluster:
+            with show.display() as display:
+                made = await _plan(cluster, choice, display)
+        show.result(made)
+        return exits.for_plan(made, check=check)
+
+    return guarded(body)
+
+
+def run_command(connection: Connection, choice: Choice, show: Show, how: RunOptions) -> Exit:
+    """`asyncmigrate run`."""
+
+    async def body() -> Exit:
+        async with _open(connection) as cluster:
+            with show.display() as display:
+                made = await _plan(cluster, choice, display, max_in_flight=how.max_in_flight)
+            if how.ask and made.stale and not await _confirmed(made, show):
+                click.echo("nothing was written", err=True)
+                return Exit.OK
+            return await run_and_print(cluster, made, show, how)
+
+    return guarded(body)
+
+
+async def run_and_print(cluster: Cluster, made: Plan, show: Show, how: RunOptions) -> Exit:
+    """Run a plan and print its report, also when interrupted: then with what was done by then."""
+    last: list[Report] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event, RunFinished):
+            last.append(event.report)
+
+    try:
+        with show.display() as display:
+            await run(
+                cluster,
+                made,
+                dry_run=how.dry_run,
+                skip_blocked=how.skip_blocked,
+                max_in_flight=how.max_in_flight,
+                observers=[display, keep],
+            )
+    finally:
+        for report in last:
+            show.result(report)
+    return exits.for_report(last[0], skip_blocked=how.skip_blocked)
+
+
+def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
+    """Run a command's body: errors become one line and a code, SIGINT and SIGTERM end it in good order."""
+
+    async def main() -> Exit:
+        code = Exit.INTERRUPTED
+        async with open_tasks() as tasks:
+            await tasks.start(_stop_on_signals, tasks)
+            code = await body()
+            tasks.cancel_scope.cancel()
+        return code
+
+    try:
+        code = anyio.run(main)
+    except MigrateError as error:
+        click.echo(f"error: {error}", err=True)
+        return exits.for_error(error)
+    if code is Exit.INTERRUPTED:
+        click.echo("interrupted: run again to do the rest", err=True)
+    return code
+
+
+async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            tasks.cancel_scope.cancel()
+
+
+def _open(connection: Connection) -> Cluster:
+    return Cluster.from_kubeconfig(
+        connection.kubeconfig, context=connection.context, request_timeout=connection.request_timeout
+    )
+
+
+async def _plan(cluster: Cluster, choice: Choice, display: Display, *, max_in_flight: int = 32) -> Plan:
+    return await plan(
+        cluster,
+        manifests=choice.files or None,
+        recursive=choice.recursive,
+        names=choice.names,
+        selector=choice.selector,
+        max_in_flight=max_in_flight,
+        observers=[display],
+    )
+
+
+async def _confirmed(made: Plan, show: Show) -> bool:
+    Show("table", show.verbose).result(made, stream=sys.stderr)
+    click.echo(f"migrate {len(made.stale)} CRD(s) on {made.server}? [y/N] ", err=True, nl=False)
+    # Read past sys.stdin and in a thread that nobody waits for, so that Ctrl-C ends the question too.
+    answer = await in_thread(lambda: os.read(0, 1024))
+    return answer.strip().lower() in {b"y", b"yes"}

@@ -1,0 +1,63 @@
+"""Exit codes: documented in README, and the same for everything that goes wrong in the same way."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report
+from asyncmigrate.errors import (
+    ConfigError,
+    ForbiddenError,
+    ManifestError,
+    MigrateError,
+    TransportError,
+    UnauthorizedError,
+    UsageError,
+)
+
+
+class Exit(IntEnum):
+    """What the command's end says to a script."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    BLOCKED = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+
+
+def for_error(error: MigrateError) -> Exit:
+    """The code for an error that ended the command."""
+    if isinstance(error, UsageError | ManifestError):
+        return Exit.USAGE
+    if isinstance(error, ConfigError | TransportError | UnauthorizedError | ForbiddenError):
+        return Exit.UNREACHABLE
+    return Exit.FAILED
+
+
+def for_plan(plan: Plan, *, check: bool) -> Exit:
+    """The code for a plan. With `check` anything that is not new or current is a failure."""
+    if _all_refused(plan.crds):
+        return Exit.UNREACHABLE
+    if check:
+        done = {Decision.NEW, Decision.CURRENT}
+        return Exit.OK if all(c.decision in done for c in plan.crds) else Exit.FAILED
+    if plan.blocked:
+        return Exit.BLOCKED
+    return Exit.FAILED if plan.by_decision(Decision.FAILED) else Exit.OK
+
+
+def for_report(report: Report, *, skip_blocked: bool) -> Exit:
+    """The code for a run. Where blocked CRDs were skipped on request, they still are not migrated: 1, not 3."""
+    if report.interrupted:
+        return Exit.INTERRUPTED
+    if report.by_outcome(Outcome.BLOCKED) and not skip_blocked:
+        return Exit.BLOCKED
+    if _all_refused([c for c in report.crds if c.plan.decision not in {Decision.NEW, Decision.CURRENT}]):
+        return Exit.UNREACHABLE
+    return Exit.OK if report.ok else Exit.FAILED
+
+
+def _all_refused(crds: tuple[CRDPlan, ...] | list[CRDReport]) -> bool:
+    return bool(crds) and all(c.refused for c in crds)

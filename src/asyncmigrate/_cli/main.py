@@ -1,0 +1,95 @@
+"""`asyncmigrate plan`, `run` and `demo`: parses what was asked for and hands it on."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from asyncmigrate._cli import options
+
+_EXITS = """\b
+Exit codes:
+  0    all done, or nothing to do
+  1    something failed or is incomplete (plan --check: stale, blocked or failed)
+  2    wrong usage, or a broken manifest
+  3    blocked: nothing was written
+  4    the cluster cannot be reached or refuses us
+  130  interrupted
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXITS,
+    help="Move Kubernetes custom resources to their CRD's storage version: fast, and without ever losing one.",
+)
+@click.version_option(package_name="asyncmigrate", message="asyncmigrate %(version)s")
+def main() -> None: ...
+
+
+@main.command(epilog=_EXITS)
+@options.choice
+@click.option("--check", is_flag=True, help="Exit with 1 where anything is stale, blocked or failed.")
+@options.output
+@options.connection
+def plan(*, choice: options.Choice, check: bool, output: str, verbose: int, connection: options.Connection) -> NoReturn:
+    """Say what a migration would have to do. Nothing is written.
+
+    With -f: before an upgrade, about the CRDs in its manifests. Without: about the live CRDs named, selected, or all.
+    """
+    from asyncmigrate._cli.commands import Show, plan_command  # noqa: PLC0415 -- keeps --help quick
+
+    sys.exit(plan_command(connection, choice, Show(output, verbose), check=check))
+
+
+@main.command(epilog=_EXITS)
+@options.choice
+@click.option(
+    "--dry-run",
+    type=click.Choice(["none", "server"]),
+    default="none",
+    help="`server` rehearses: every write is sent with dryRun=All, and nothing changes.",
+)
+@click.option(
+    "--max-in-flight",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Requests under way at once, over all CRDs.",
+)
+@click.option("--skip-blocked", is_flag=True, help="Go on with the others where some CRDs are blocked.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.output
+@options.connection
+def run(
+    *,
+    choice: options.Choice,
+    dry_run: str,
+    max_in_flight: int,
+    skip_blocked: bool,
+    yes: bool,
+    output: str,
+    verbose: int,
+    connection: options.Connection,
+) -> NoReturn:
+    """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
+    from asyncmigrate._cli.commands import RunOptions, Show, run_command  # noqa: PLC0415 -- keeps --help quick
+
+    rehearse = dry_run == "server"
+    if not (yes or rehearse) and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
+    how = RunOptions(
+        dry_run=rehearse, max_in_flight=max_in_flight, skip_blocked=skip_blocked, ask=not (yes or rehearse)
+    )
+    sys.exit(run_command(connection, choice, Show(output, verbose), how))
+
+
+@main.command()
+def demo() -> NoReturn:
+    """Watch an upgrade of some hundred CRDs on an embedded API server; touches no cluster."""
+    from asyncmigrate._cli.demo import demo_command  # noqa: PLC0415 -- keeps --help quick
+
+    sys.exit(demo_command())

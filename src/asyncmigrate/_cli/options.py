@@ -1,0 +1,132 @@
+"""Options that commands share, in kubectl's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_KIND = re.compile(r"(crds?|customresourcedefinitions?(\.apiextensions\.k8s\.io)?)/", re.IGNORECASE)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds from `30`, `30s`, `1m30s`, `500ms`; 0 means no bound, as in kubectl."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", value)
+        if not parts or "".join(n + u for n, u in parts) != value:
+            self.fail(f"{value!r} is no duration: write 30s, 1m30s, or 0 for no bound", param, ctx)
+        return sum(float(n) * _UNITS[u] for n, u in parts)
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """Which cluster, and how patient each request is; a timeout of None has no bound."""
+
+    kubeconfig: str | None
+    context: str | None
+    request_timeout: float | None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which CRDs a command is about."""
+
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    recursive: bool
+    selector: str
+
+
+def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> Callable[[F], F]:
+    """Gather the click parameters named in `fields` into one argument `into` of the command."""
+
+    def decorate(command: F) -> F:
+        def gathered(**params: Any) -> Any:  # noqa: ANN401 -- whatever click parsed
+            return command(**params | {into: kind(**{f: params.pop(p) for f, p in fields.items()})})
+
+        gathered.__doc__, gathered.__name__ = command.__doc__, command.__name__
+        gathered.__dict__.update(command.__dict__)
+        return gathered  # type: ignore[return-value]  # it takes what click gives
+
+    return decorate
+
+
+def connection(command: F) -> F:
+    """--kubeconfig, --context, --request-timeout."""
+    command = _bundle("connection", _connection, {n: n for n in ("kubeconfig", "context", "request_timeout")})(command)
+    for option in (
+        click.option(
+            "--request-timeout",
+            type=Duration(),
+            default="60s",
+            show_default=True,
+            metavar="DURATION",
+            help="How long one request may take; 0 for no bound.",
+        ),
+        click.option("--context", metavar="NAME", help="The kubeconfig context to use; the current one by default."),
+        click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config, or the pod's own."),
+    ):
+        command = option(command)
+    return command
+
+
+def _connection(kubeconfig: str | None, context: str | None, request_timeout: float) -> Connection:
+    return Connection(kubeconfig, context, request_timeout or None)
+
+
+def choice(command: F) -> F:
+    """[CRD...], -f, -R, -l."""
+    fields = {"names": "crd", "files": "filename", "recursive": "recursive", "selector": "selector"}
+    command = _bundle("choice", _choice, fields)(command)
+    for option in (
+        click.option(
+            "-l",
+            "--selector",
+            default="",
+            metavar="SELECTOR",
+            help="Only CRDs with these labels, such as `app=web,tier!=cache`.",
+        ),
+        click.option("-R", "--recursive", is_flag=True, help="Read the folders given with -f and all below them."),
+        click.option(
+            "-f",
+            "--filename",
+            multiple=True,
+            metavar="FILE|DIR|URL|-",
+            help="Manifests of an upgrade to come: what they hold is looked up on the cluster. Repeatable.",
+        ),
+        click.argument("crd", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str) -> Choice:
+    if recursive and not files:
+        raise click.UsageError("-R goes with -f")
+    return Choice(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
+
+
+def output(command: F) -> F:
+    """-o, -v."""
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Log what happens; -vv logs every request too."),
+        click.option(
+            "-o",
+            "--output",
+            type=click.Choice(["table", "json"]),
+            default="table",
+            show_default=True,
+            help="How to print the result.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,57 @@
+"""Starts a server process, waits until it is ready, and always stops it: by its id, and with us if we are killed."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """One process and its log."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        self._log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [str(c) for c in command],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl; this process has few threads when it starts
+            )
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while not ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                tail = self._log.read_text(errors="replace")[-3000:]
+                self.stop()
+                raise RuntimeError(f"{self.process.args!r} did not get ready:\n{tail}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

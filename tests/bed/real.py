@@ -1,0 +1,152 @@
+"""A real kube-apiserver with a real etcd on free loopback ports."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.bed.processes import Server, free_port
+
+BUILT = Path(__file__).parents[2] / ".build" / "testbed"
+
+# token, user, group
+USERS = {
+    "admin": ("admin-token", "system:masters"),
+    "nobody": ("nobody-token", "nobodies"),
+    "upgrader": ("upgrader-token", "upgraders"),
+}
+
+
+def binaries() -> tuple[Path, Path] | None:
+    """The kube-apiserver and etcd to use: envtest's where KUBEBUILDER_ASSETS is set, else those that make built."""
+    folder = Path(os.environ.get("KUBEBUILDER_ASSETS") or BUILT)
+    found = folder / "kube-apiserver", folder / "etcd"
+    return found if all(f.is_file() for f in found) else None
+
+
+class RealServer:
+    """Where the real one is, and a reader of the raw bytes in its etcd."""
+
+    def __init__(self, *, url: str, etcd: str, ca: Path) -> None:
+        self.url = url
+        self.etcd = etcd
+        self.ca = ca
+
+    def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
+        """The bytes in etcd of every object of a CRD, by namespace (empty if cluster-scoped) and name."""
+        plural, _, group = crd.partition(".")
+        prefix = f"/registry/{group}/{plural}/"
+        stored = {}
+        for key, value in self._range(prefix):
+            namespace, _, name = key.removeprefix(prefix).rpartition("/")
+            stored[namespace, name] = value
+        return stored
+
+    def compact(self) -> None:
+        """Make etcd forget old revisions, as the API server does every five minutes: continue tokens expire."""
+        revision = self._etcd("range", {"key": _b64("/"), "limit": 1})["header"]["revision"]
+        self._etcd("compaction", {"revision": revision, "physical": True})
+
+    def _range(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        answer = self._etcd("range", {"key": _b64(prefix), "range_end": _b64(end)})
+        for kv in answer.get("kvs", ()):
+            yield base64.b64decode(kv["key"]).decode(), base64.b64decode(kv["value"])
+
+    def _etcd(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.etcd}/v3/kv/{verb}", json.dumps(body).encode())  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- our own etcd on loopback
+            decoded: dict[str, Any] = json.load(answer)
+            return decoded
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@contextmanager
+def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[RealServer]:
+    """Start both; stop both on leaving, whatever happens."""
+    found = binaries()
+    if found is None:
+        raise RuntimeError("no kube-apiserver and etcd: run `make testbed`, or set KUBEBUILDER_ASSETS")
+    apiserver, etcd = found
+    etcd_url, peer_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    store = Server(
+        [
+            *(etcd, "--data-dir", folder / "etcd", "--unsafe-no-fsync", "--log-level", "error"),
+            *("--listen-client-urls", etcd_url, "--advertise-client-urls", etcd_url),
+            *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
+            *("--initial-cluster", f"default={peer_url}"),
+        ],
+        folder / "etcd.log",
+    )
+    try:
+        store.wait_until(lambda: _answers(f"{etcd_url}/health"))
+        port = free_port()
+        certificates = folder / "certificates"
+        server = Server(
+            [
+                apiserver,
+                *("--bind-address", "127.0.0.1", "--secure-port", str(port), "--cert-dir", certificates),
+                *("--etcd-servers", etcd_url, "--endpoint-reconciler-type", "none"),
+                *("--authorization-mode", "RBAC", "--token-auth-file", _write_tokens(folder)),
+                *("--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24"),
+                *_service_account_flags(folder),
+                *apiserver_flags,
+            ],
+            folder / "apiserver.log",
+        )
+        try:
+            url, ca = f"https://127.0.0.1:{port}", certificates / "apiserver.crt"
+            server.wait_until(lambda: _answers(f"{url}/readyz", ca))
+            yield RealServer(url=url, etcd=etcd_url, ca=ca)
+        finally:
+            server.stop()
+    finally:
+        store.stop()
+
+
+def _answers(url: str, ca: Path | None = None) -> bool:
+    if ca is not None and not ca.is_file():
+        return False
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer admin-token"})  # noqa: S310
+    trust = ssl.create_default_context(cafile=ca) if ca else None
+    if trust is not None:
+        trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    try:
+        with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310 -- our own server
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _write_tokens(folder: Path) -> Path:
+    path = folder / "tokens.csv"
+    path.write_text("".join(f'{token},{user},{user},"{group}"\n' for user, (token, group) in USERS.items()))
+    return path
+
+
+def _service_account_flags(folder: Path) -> list[str]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path = folder / "service-account.key"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+    )
+    return [
+        *("--service-account-key-file", str(path), "--service-account-signing-key-file", str(path)),
+        *("--service-account-issuer", "https://kubernetes.default.svc"),
+    ]
