@@ -71,17 +71,14 @@ async def plan(
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
     planner = _Planner(session, wanted, parse_selector(selector))
-    async with open_tasks() as tasks:
-        session.pool.start(tasks)
-        async with open_tasks() as lookups:
-            if manifests is not None:
-                await planner.from_manifests(lookups, list(manifests), recursive=recursive)
-            elif wanted:
-                for name in wanted:
-                    lookups.start_soon(planner.look_up, name)
-            else:
-                await planner.from_live(selector)
-        tasks.cancel_scope.cancel()
+    async with session.pool.crew(), open_tasks() as lookups:
+        if manifests is not None:
+            await planner.from_manifests(lookups, list(manifests), recursive=recursive)
+        elif wanted:
+            for name in wanted:
+                lookups.start_soon(planner.look_up, name)
+        else:
+            await planner.from_live(selector)
     result = planner.result()
     session.emit(PlanFinished(result))
     return result

@@ -5,17 +5,19 @@ A job that waits for its next try is in neither: it holds no worker, no slot and
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum, auto
 from itertools import count
 from typing import TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
+from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._rules.classify import means_overload
 from asyncmigrate._rules.window import Window
 from asyncmigrate.errors import MigrateError
@@ -62,16 +64,20 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._send, self._receive = anyio.create_memory_object_stream[Lane](math.inf)
+        self._permits: asyncio.Queue[Lane] = asyncio.Queue()
         self._waiting: list[tuple[float, int, Lane, Job]] = []
         self._number = count()
         self._sooner = anyio.Event()
 
-    def start(self, tasks: TaskGroup) -> None:
-        """Start the crew in `tasks`; cancelling that group's scope is how they end."""
-        tasks.start_soon(self._keep_time)
-        for _ in range(self.size):
-            tasks.start_soon(self._work)
+    @asynccontextmanager
+    async def crew(self) -> AsyncIterator[None]:
+        """Keep the workers at it for as long as the scope lasts."""
+        async with open_tasks() as tasks:
+            tasks.start_soon(self._keep_time)
+            for _ in range(self.size):
+                tasks.start_soon(self._work)
+            yield
+            tasks.cancel_scope.cancel()
 
     def lane(self, *, windowed: bool = True) -> Lane:
         return Lane(Window(self.size) if windowed else None)
@@ -115,10 +121,11 @@ class Pool:
     def _grant(self, lane: Lane) -> None:
         while lane.permits < len(lane.ready) and lane.permits < lane.room:
             lane.permits += 1
-            self._send.send_nowait(lane)
+            self._permits.put_nowait(lane)
 
     async def _work(self) -> None:
-        async for lane in self._receive:
+        while True:
+            lane = await self._permits.get()
             lane.permits -= 1
             if not lane.ready or lane.room < 1:
                 continue

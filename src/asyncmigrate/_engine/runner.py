@@ -71,12 +71,9 @@ async def run(
         for crd_plan in plan.crds:
             if crd_plan.name not in migrations:
                 session.emit(CRDFinished(_without_run(crd_plan)))
-        async with open_tasks() as crew:
-            session.pool.start(crew)
-            async with open_tasks() as tasks:
-                for migration in migrations.values():
-                    tasks.start_soon(migration.run)
-            crew.cancel_scope.cancel()
+        async with session.pool.crew(), open_tasks() as tasks:
+            for migration in migrations.values():
+                tasks.start_soon(migration.run)
         interrupted = False
     finally:
         report = Report(

@@ -1,0 +1,162 @@
+"""Decisions, on both servers: how each is reached, and with how many requests."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from asyncmigrate import Changes, Decision, Outcome, Plan, plan, run
+from tests.bed.bed import Bed
+from tests.bed.scenes import Manifest, crd, obj
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "upjet-aws-344.tar.xz"
+
+
+def write(folder: Path, *manifests: Manifest) -> Path:
+    path = folder / "manifests.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+    return path
+
+
+async def decided(bed: Bed, *manifests: Manifest) -> Plan:
+    async with bed.cluster() as cluster:
+        return await plan(cluster, manifests=[write(bed.folder, *manifests)])
+
+
+async def test_an_absent_crd_is_new_after_exactly_one_request(bed: Bed) -> None:
+    made = await decided(bed, crd(bed.group, "v1", "v1"))
+    [found] = made.crds
+    assert (found.decision, found.reason) == (Decision.NEW, "NotFound")
+    assert (made.requests, made.retries) == (1, 0)
+    assert found.changes is None
+    assert made.summary is not None
+    assert (made.summary.new, made.summary.changed, made.summary.unchanged) == (1, 0, 0)
+
+
+async def test_a_named_crd_that_is_absent_is_new_too(bed: Bed) -> None:
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, names=[f"widgets.{bed.group}"])
+    assert [c.decision for c in made.crds] == [Decision.NEW]
+    assert made.requests == 1
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason="the corpus of real CRDs is not here")
+async def test_344_real_crds_all_new_are_344_lookups(bed: Bed, tmp_path: Path) -> None:
+    with tarfile.open(CORPUS) as archive:
+        archive.extractall(tmp_path / "corpus", filter="data")
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, manifests=[tmp_path / "corpus"], recursive=True)
+    assert len(made.crds) == 344
+    assert {c.decision for c in made.crds} == {Decision.NEW}
+    assert (made.requests, made.retries) == (344, 0)
+
+
+@pytest.mark.parametrize("on_cluster", [True, False])
+async def test_a_manifest_without_storage_version_blocks(bed: Bed, on_cluster: bool) -> None:  # noqa: FBT001
+    if on_cluster:
+        await bed.apply_crd(crd(bed.group, "v1", "v1"))
+    made = await decided(bed, crd(bed.group, None, "v1", "v2"))
+    assert [(c.decision, c.reason) for c in made.crds] == [(Decision.BLOCKED, "NoStorageVersion")]
+
+
+async def test_a_manifest_with_two_storage_versions_blocks(bed: Bed) -> None:
+    manifest = crd(bed.group, "v1", "v1", "v2")
+    manifest["spec"]["versions"][1]["storage"] = True
+    made = await decided(bed, manifest)
+    assert [(c.decision, c.reason) for c in made.crds] == [(Decision.BLOCKED, "ManyStorageVersions")]
+
+
+async def test_a_manifest_without_the_live_storage_version_blocks_and_nothing_is_written(bed: Bed) -> None:
+    dropped = crd(bed.group, "v1alpha1", "v1alpha1", plural="gadgets")
+    stale = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(dropped)
+    await bed.apply_crd(stale)
+    await bed.create(stale, obj(stale, "v1", "w"))
+    await bed.apply_crd(stale := crd(bed.group, "v2", "v1", "v2"))
+    before = await bed.live_crd(f"widgets.{bed.group}"), bed.stored(f"widgets.{bed.group}")
+    made = await decided(bed, crd(bed.group, "v1", "v1", plural="gadgets"), stale)
+    assert [(c.decision, c.reason) for c in made.crds] == [
+        (Decision.BLOCKED, "StorageVersionDropped"),
+        (Decision.STALE, "OldStoredVersions"),
+    ]
+    async with bed.cluster() as cluster:
+        report = await run(cluster, made)
+    assert [(c.outcome, c.reason) for c in report.crds] == [
+        (Outcome.BLOCKED, "StorageVersionDropped"),
+        (Outcome.SKIPPED, "PlanBlocked"),
+    ]
+    assert report.requests == 0
+    assert (await bed.live_crd(f"widgets.{bed.group}"), bed.stored(f"widgets.{bed.group}")) == before
+    async with bed.cluster() as cluster:
+        report = await run(cluster, made, skip_blocked=True)
+    assert [c.outcome for c in report.crds] == [Outcome.BLOCKED, Outcome.MIGRATED]
+    assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
+
+
+@pytest.mark.parametrize("versions", [("v1",), ("v1", "v2")])
+async def test_a_crd_stored_in_its_storage_version_is_current_and_never_listed(
+    bed: Bed, versions: tuple[str, ...]
+) -> None:
+    live = crd(bed.group, "v1", "v1")
+    await bed.apply_crd(live)
+    await bed.create(live, obj(live, "v1", "w"))
+    made = await decided(bed, crd(bed.group, "v1", *versions))
+    assert [c.decision for c in made.crds] == [Decision.CURRENT]
+    async with bed.cluster() as cluster:
+        report = await run(cluster, made)
+    assert [c.outcome for c in report.crds] == [Outcome.SKIPPED]
+    assert (made.requests, report.requests) == (1, 0)
+
+
+async def test_the_plan_says_what_a_manifest_changes(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v1beta1", "v1alpha1", "v1beta1"))
+    await bed.apply_crd(crd(bed.group, "v1", "v1", plural="gadgets"))
+    made = await decided(
+        bed, crd(bed.group, "v1", "v1beta1", "v1", unserved=("v1beta1",)), crd(bed.group, "v1", "v1", plural="gadgets")
+    )
+    gadgets, widgets = made.crds
+    assert gadgets.changes == Changes()
+    assert widgets.changes == Changes(
+        added=("v1",), dropped=("v1alpha1",), unserved=("v1beta1",), storage_moves_to="v1"
+    )
+    assert made.summary is not None
+    assert (made.summary.new, made.summary.changed, made.summary.unchanged) == (0, 1, 1)
+
+
+async def test_a_crd_that_serves_no_version_is_blocked(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v1", "v1", "v2"))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", unserved=("v1", "v2")))
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, names=[f"widgets.{bed.group}"])
+    assert [(c.decision, c.reason) for c in made.crds] == [(Decision.BLOCKED, "NoServedVersion")]
+
+
+async def test_after_an_upgrade_live_crds_are_found_by_selector(bed: Bed) -> None:
+    labels = {"suite": bed.group}
+    for plural in ("widgets", "gadgets", "gizmos"):
+        await bed.apply_crd(crd(bed.group, "v1", "v1", "v2", plural=plural, labels=labels))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", plural="gadgets", labels=labels))
+    await bed.apply_crd(crd(bed.group, "v1", "v1", plural="others"))
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, selector=f"suite={bed.group}")
+        everything = await plan(cluster)
+    assert [(c.name.partition(".")[0], c.decision) for c in made.crds] == [
+        ("gadgets", Decision.STALE),
+        ("gizmos", Decision.CURRENT),
+        ("widgets", Decision.CURRENT),
+    ]
+    assert made.requests == 1
+    assert made.summary is None
+    assert {c.name for c in made.crds} < {c.name for c in everything.crds}
+
+
+async def test_live_crds_are_listed_in_pages(embedded: Bed) -> None:
+    for number in range(120):
+        await embedded.apply_crd(crd(embedded.group, "v1", "v1", plural=f"kind{number:03d}s"))
+    async with embedded.cluster() as cluster:
+        made = await plan(cluster)
+    assert len(made.crds) == 120
+    assert made.requests == 3
