@@ -21,7 +21,8 @@ async def open_tasks() -> AsyncIterator[TaskGroup]:
         async with anyio.create_task_group() as tasks:
             yield tasks
     except BaseExceptionGroup as group:
-        raise _first(group) from None
+        first = _first(group)
+        raise first from first.__cause__
 
 
 def _first(error: BaseException) -> BaseException:

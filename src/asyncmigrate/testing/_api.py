@@ -195,7 +195,8 @@ class Api:
             if c.kind == _crds.KIND and new is not old and call.subresource != "status":
                 # As in the API server: the status endpoint checks nothing, and validation sees storedVersions.
                 _crds.validate(new)
-                _crds.complete(new)
+            if c.kind == _crds.KIND and new is not old:
+                _crds.complete(new, spec_changed=call.subresource != "status")
             data = await self._stored_form(call, new)
             if self.store.get(key) != entry:
                 continue

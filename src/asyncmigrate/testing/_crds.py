@@ -32,8 +32,12 @@ def has_status(version: Object) -> bool:
     return "status" in (version.get("subresources") or {})
 
 
-def complete(crd: Object) -> None:
-    """Fill in defaults and the status of a CRD that is about to be stored; storedVersions only ever grows here."""
+def complete(crd: Object, *, spec_changed: bool = True) -> None:
+    """Fill in defaults and the status of a CRD that is about to be stored.
+
+    A write to the spec adds the storage version to storedVersions; one to the status can make of them what it likes,
+    but an empty list is defaulted to the storage version.
+    """
     spec = crd["spec"]
     names = spec["names"]
     names.setdefault("singular", names["kind"].lower())
@@ -42,7 +46,7 @@ def complete(crd: Object) -> None:
     status = crd.setdefault("status", {})
     storage = storage_version(crd)
     stored = status.setdefault("storedVersions", [])
-    if storage not in stored:
+    if not stored or (spec_changed and storage not in stored):
         status["storedVersions"] = [*stored, storage]
     status["acceptedNames"] = names
     status.setdefault(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,6 +52,7 @@ class ApiServer:
         self.faults: Faults = self._api.faults
         self.requests: list[Seen] = []
         self.url = ""
+        self._answered = anyio.Event()
 
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.1)
@@ -121,6 +122,12 @@ class ApiServer:
         self._api.store.revision += 1
         self._api.store.compact()
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition()` holds; it is asked again after each request that was answered."""
+        while not condition():
+            self._answered = anyio.Event()
+            await self._answered.wait()
+
     # Users
 
     def add_user(self, name: str, rules: Iterable[Rule] = ()) -> str:
@@ -166,6 +173,7 @@ class ApiServer:
             response = web.Response(status=code, text="404 page not found\n")
         finally:
             self.requests.append(Seen(request.method, request.path_qs, code, user))
+            self._answered.set()
         if response is None:
             if request.transport:
                 request.transport.abort()

@@ -1,0 +1,262 @@
+"""The command: its JSON contract, its exit codes, its streams, and how it is interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncmigrate.testing import ApiServer
+from tests.bed.bed import Bed, EmbeddedBed
+from tests.bed.scenes import Manifest, crd, obj
+from tests.command.runner import Ended, asyncmigrate, command, environment
+
+PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
+CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions"]
+
+
+def scene(server: ApiServer, group: str, count: int = 3) -> Manifest:
+    """A stale CRD and a current one."""
+    before = crd(group, "v1alpha1", "v1alpha1", "v1beta1")
+    server.apply_crd(before)
+    for number in range(count):
+        server.create(obj(before, "v1alpha1", f"w-{number}"))
+    after = crd(group, "v1beta1", "v1alpha1", "v1beta1")
+    server.apply_crd(after)
+    server.apply_crd(crd(group, "v1", "v1", plural="gadgets"))
+    return after
+
+
+async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    path = tmp_path / "next.json"
+    path.write_text(json.dumps(crd(embedded.group, "v1", "v1beta1", "v1")))
+    ended = await asyncmigrate("plan", "-f", path, "-o", "json", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 0
+    found = ended.json
+    assert list(found) == PLAN_KEYS
+    assert (found["apiVersion"], found["kind"]) == ("asyncmigrate/v1", "Plan")
+    assert (found["context"], found["server"]) == ("embedded", embedded.url)
+    assert found["crds"] == [
+        {
+            "name": f"widgets.{embedded.group}",
+            "decision": "stale",
+            "reason": "OldStoredVersions",
+            "message": "objects may be stored in v1alpha1: to be brought to v1beta1",
+            "storageVersion": "v1beta1",
+            "storedVersions": ["v1alpha1", "v1beta1"],
+            "changes": {"added": ["v1"], "dropped": ["v1alpha1"], "unserved": [], "storageMovesTo": "v1"},
+        }
+    ]
+    assert (found["requests"], found["retries"]) == (1, 0)
+
+
+async def test_the_json_of_a_report_is_the_contract(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    embedded.server.faults.deny(code=422, name="w-1", message="no owner")
+    ended = await asyncmigrate("run", "-y", "-o", "json", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 1
+    found = ended.json
+    assert list(found) == PLAN_KEYS
+    assert found["kind"] == "Report"
+    gadgets, widgets = found["crds"]
+    assert list(widgets) == [*CRD_KEYS, "outcome", "objects", "trimmed", "failures"]
+    assert (gadgets["decision"], gadgets["outcome"]) == ("current", "skipped")
+    assert gadgets["objects"] == dict.fromkeys(("listed", "proven", "rewritten", "unchanged", "gone", "failed"), 0)
+    assert (widgets["decision"], widgets["outcome"], widgets["trimmed"]) == ("stale", "incomplete", False)
+    assert widgets["objects"] == {
+        "listed": 3, "proven": 0, "rewritten": 2, "unchanged": 0, "gone": 0, "failed": 1
+    }  # fmt: skip
+    assert widgets["failures"] == [
+        {
+            "namespace": "default",
+            "name": "w-1",
+            "code": 422,
+            "reason": "Invalid",
+            "message": 'admission webhook "policy.example.com" denied the request: no owner',
+            "attempts": 1,
+        }
+    ]
+
+
+async def run_json(bed: Bed, *args: str | Path) -> Ended:
+    return await asyncmigrate("run", "-y", "-o", "json", *args, "--kubeconfig", bed.kubeconfig(), home=bed.folder)
+
+
+async def test_from_stale_to_current_to_nothing_to_do(bed: Bed) -> None:
+    before = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(before)
+    await bed.create(before, *(obj(before, "v1", f"w-{n}") for n in range(5)))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
+    name = f"widgets.{bed.group}"
+    check = ["plan", f"crd/{name}", "--check", "--kubeconfig", bed.kubeconfig()]
+    assert (await asyncmigrate(*check, home=bed.folder)).code == 1
+    rehearsed = await run_json(bed, name, "--dry-run=server")
+    assert (rehearsed.code, rehearsed.json["crds"][0]["reason"]) == (0, "Rehearsed")
+    assert "v1" in bed.stored_api_versions(name)
+    migrated = await run_json(bed, name)
+    assert (migrated.code, migrated.json["crds"][0]["outcome"]) == (0, "migrated")
+    assert bed.stored_api_versions(name) == {"v2"}
+    assert (await asyncmigrate(*check, home=bed.folder)).code == 0
+    again = await run_json(bed, name)
+    assert (again.code, again.json["requests"]) == (0, 0)
+
+
+async def test_blocked_is_exit_3_and_nothing_is_written(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v1alpha1", "v1alpha1", "v1"))
+    path = bed.folder / "next.json"
+    for manifest, reason in (
+        (crd(bed.group, "v1", "v1"), "StorageVersionDropped"),
+        (crd(bed.group, None, "v1alpha1", "v1"), "NoStorageVersion"),
+    ):
+        path.write_text(json.dumps(manifest))
+        before = await bed.live_crd(f"widgets.{bed.group}")
+        ended = await run_json(bed, "-f", path)
+        assert ended.code == 3
+        assert [(c["outcome"], c["reason"]) for c in ended.json["crds"]] == [("blocked", reason)]
+        assert (await run_json(bed, "-f", path, "--skip-blocked")).code == 1
+        assert await bed.live_crd(f"widgets.{bed.group}") == before
+        planned = await asyncmigrate("plan", "-f", path, "--kubeconfig", bed.kubeconfig(), home=bed.folder)
+        assert planned.code == 3
+        assert "blocked" in planned.out
+
+
+async def test_results_go_to_stdout_and_progress_to_stderr(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    ended = await asyncmigrate("run", "-y", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 0
+    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+3\s+0\s+0\s+0\s+yes", ended.out)
+    assert "2 CRDs (1 skipped, 1 migrated); 3 objects: 3 rewritten" in ended.out
+    assert "looked up 2 CRDs: 1 current, 1 stale" in ended.err
+    assert f"widgets.{embedded.group}: migrated" in ended.err
+
+
+async def test_logs_tell_every_request_and_never_a_token(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    embedded.server.faults.answer(503, verb="patch", times=1)
+    ended = await asyncmigrate("run", "-y", "-vv", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 0
+    assert ended.err.count("method=PATCH") == 5  # three objects, one of them twice, and the trim
+    assert "retrying" in ended.err
+    assert "admin-token" not in ended.err + ended.out
+    quiet = await asyncmigrate("plan", "-v", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert "decided" in quiet.err
+    assert "method=" not in quiet.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupted_run_says_what_was_done_and_the_next_does_the_rest(
+    embedded: EmbeddedBed, tmp_path: Path, number: signal.Signals
+) -> None:
+    scene(embedded.server, embedded.group, 40)
+    slow = embedded.server.faults.delay(30, verb="patch", name="w-7")
+    kubeconfig = embedded.kubeconfig()
+    args = command("run", "-y", "-o", "json", "--kubeconfig", kubeconfig)
+    process = await anyio.open_process(args, env=environment(tmp_path), stderr=subprocess.PIPE)
+    with anyio.fail_after(30):
+        # Everything but the slow object is answered.
+        await embedded.server.until(lambda: sum(s.method == "PATCH" for s in embedded.server.requests) == 39)
+        began = time.monotonic()
+        process.send_signal(number)
+        assert process.stdout
+        out = b"".join([chunk async for chunk in process.stdout])
+        code = await process.wait()
+    assert code == 130
+    assert time.monotonic() - began < 1.5  # a second, and what a busy machine needs to start and stop a process
+    widgets = json.loads(out)["crds"][1]
+    assert (widgets["outcome"], widgets["reason"], widgets["objects"]["rewritten"]) == ("incomplete", "Interrupted", 39)
+    await process.aclose()
+    slow.times = 0
+    rest = await run_json(embedded)
+    assert rest.code == 0
+    assert rest.json["crds"][1]["objects"]["unchanged"] == 39
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1"}
+
+
+async def test_ctrl_c_ends_a_plan_that_waits_for_standard_input(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    args = command("plan", "-f", "-", "-v", "--kubeconfig", embedded.kubeconfig())
+    process = await anyio.open_process(args, env=environment(tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    with anyio.fail_after(30):
+        threads = Path(f"/proc/{process.pid}/task")
+        while len(list(threads.iterdir())) < 2:  # the second one reads
+            await anyio.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+    await process.aclose()
+
+
+def _take_terminal() -> None:
+    """Make the pseudo-terminal the controlling one, so that a typed Ctrl-C is a SIGINT."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def on_terminal(kubeconfig: Path, home: Path, answer: bytes) -> tuple[int, str]:
+    """`run` on a pseudo-terminal, with one answer typed once it asks."""
+    master, slave = pty.openpty()
+    env = environment(home, TERM="xterm", COLUMNS="200")
+    args = command("run", "--kubeconfig", kubeconfig)
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+    process = subprocess.Popen(args, **streams, env=env, start_new_session=True, preexec_fn=_take_terminal)  # noqa: PLW1509 -- one ioctl
+    os.close(slave)
+    shown = b""
+    answered = False
+    try:
+        with anyio.fail_after(60):
+            while True:
+                try:
+                    await anyio.wait_readable(master)
+                    chunk = os.read(master, 65536)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                shown += chunk
+                if b"[y/N]" in shown and not answered:
+                    answered = True
+                    os.write(master, answer)
+        return await anyio.to_thread.run_sync(process.wait), shown.decode()
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+@pytest.mark.parametrize(("answer", "migrated"), [(b"y\n", True), (b"\n", False), (b"no\n", False)])
+async def test_on_a_terminal_it_shows_the_plan_and_asks(
+    embedded: EmbeddedBed,
+    tmp_path: Path,
+    answer: bytes,
+    migrated: bool,  # noqa: FBT001
+) -> None:
+    scene(embedded.server, embedded.group)
+    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, answer)
+    assert code == 0
+    assert "objects may be stored in v1alpha1" in shown
+    assert f"migrate 1 CRD(s) on {embedded.url}? [y/N]" in shown
+    assert ("migrated" in shown) is migrated
+    assert ("nothing was written" in shown) is not migrated
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1" if migrated else "v1alpha1"}
+
+
+async def test_ctrl_c_ends_the_question(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, b"\x03")
+    assert code == 130
+    assert "interrupted" in shown
+
+
+async def test_help_and_version_need_no_cluster(tmp_path: Path) -> None:
+    helped = await asyncmigrate("--help", home=tmp_path)
+    assert helped.code == 0
+    assert "130  interrupted" in helped.out
+    assert (await asyncmigrate("--version", home=tmp_path)).out.startswith("asyncmigrate 0.")

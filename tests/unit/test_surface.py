@@ -1,0 +1,102 @@
+"""The public surface: names, docstrings, the price of importing, and README's examples."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+import asyncmigrate
+from asyncmigrate import Cluster, errors, events, plan, run, testing
+from asyncmigrate.events import Event
+from tests.bed.bed import EmbeddedBed
+from tests.bed.scenes import crd, obj
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.parametrize("module", [asyncmigrate, errors, events, testing])
+def test_all_is_sorted_there_and_documented(module: object) -> None:
+    names: list[str] = module.__all__  # type: ignore[attr-defined]
+    assert names == sorted(names, key=lambda n: (not n.isupper(), n[0].islower(), n))
+    for name in names:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert thing.__doc__, name
+
+
+def test_importing_loads_neither_kubernetes_nor_aiohttp_nor_rich() -> None:
+    code = (
+        "import sys, asyncmigrate; print(*(m for m in ('kubernetes_asyncio', 'aiohttp', 'httpx', 'rich', 'structlog')"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{code} if m in sys.modules))"], capture_output=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_events_and_results_are_frozen() -> None:
+    for name in events.__all__:
+        kind = getattr(events, name)
+        if inspect.isclass(kind) and issubclass(kind, Event):
+            assert kind.__struct_config__.frozen, name
+
+
+async def test_the_library_example_in_readme_runs(
+    embedded: EmbeddedBed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = crd("example.com", "v1alpha1", "v1alpha1", "v1beta1")
+    embedded.server.apply_crd(before)
+    embedded.server.create(obj(before, "v1alpha1", "w"))
+    embedded.server.apply_crd(crd("example.com", "v1beta1", "v1alpha1", "v1beta1"))
+    (tmp_path / "crds").mkdir()
+    (tmp_path / "crds" / "next.json").write_text(embedded_json(crd("example.com", "v1", "v1beta1", "v1")))
+    monkeypatch.setenv("KUBECONFIG", str(embedded.kubeconfig()))
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        scope: dict[str, object] = {"widgets": lambda: None}
+        exec(compile(block, "README.md", "exec"), scope)  # noqa: S102 -- it is what is tested
+        main = scope.get("main") or scope.get("test_my_operator")
+        assert callable(main)
+        await (main(tmp_path) if "tmp_path" in inspect.signature(main).parameters else main())
+    assert "widgets.example.com migrated" in capsys.readouterr().out
+
+
+def embedded_json(manifest: object) -> str:
+    return json.dumps(manifest)
+
+
+def engine_tasks() -> list[str]:
+    return [t.name or "" for t in anyio.get_running_tasks() if "asyncmigrate._engine" in (t.name or "")]
+
+
+async def test_cancelling_a_run_ends_its_tasks_and_reports_what_was_done(embedded: EmbeddedBed) -> None:
+    before = crd(embedded.group, "v1", "v1", "v2")
+    embedded.server.apply_crd(before)
+    for number in range(20):
+        embedded.server.create(obj(before, "v1", f"w-{number}"))
+    embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2"))
+    embedded.server.faults.delay(60, verb="patch", name="w-3")
+    seen: list[Event] = []
+    async with Cluster.from_kubeconfig(embedded.kubeconfig()) as cluster:
+        made = await plan(cluster)
+        async with anyio.create_task_group() as tasks:
+
+            async def go() -> None:
+                await run(cluster, made, observers=[seen.append])
+
+            tasks.start_soon(go)
+            await embedded.server.until(lambda: sum(s.method == "PATCH" for s in embedded.server.requests) == 19)
+            assert len(engine_tasks()) > 30
+            tasks.cancel_scope.cancel()
+        assert engine_tasks() == []
+    last = seen[-1]
+    assert isinstance(last, events.RunFinished)
+    assert last.report.interrupted
+    assert last.report.objects.rewritten == 19

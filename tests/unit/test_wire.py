@@ -1,0 +1,306 @@
+"""What goes over the wire and what is made of the answers: the httpx transport against a mocked API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from asyncmigrate import Cluster, Decision, Outcome, Plan, Report, RetryPolicy, plan, run
+from asyncmigrate.errors import (
+    APIError,
+    BadAnswerError,
+    ConnectionLostError,
+    RequestTimeoutError,
+    TransportError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from asyncmigrate.events import Event, RequestSent, Retrying
+
+BASE = "https://api.example.test:6443"
+CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+NAME = "widgets.example.com"
+QUICK = RetryPolicy(first_wait=0.001, max_wait=0.002, max_seconds=0.3)
+ONCE = RetryPolicy(max_tries=1)
+
+
+def crd(stored: tuple[str, ...] = ("v1", "v2"), storage: str = "v2", **meta: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": NAME, "uid": "u", "resourceVersion": "7", "generation": 2} | meta,
+        "spec": {
+            "group": "example.com",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "scope": "Namespaced",
+            "versions": [{"name": v, "served": True, "storage": v == storage} for v in ("v1", "v2")],
+        },
+        "status": {"storedVersions": stored},
+    }
+
+
+def page(*names: str, token: str = "", remaining: int | None = None) -> dict[str, Any]:
+    meta: dict[str, Any] = {"resourceVersion": "9"} | ({"continue": token} if token else {})
+    if remaining is not None:
+        meta["remainingItemCount"] = remaining
+    items = [{"metadata": {"namespace": "default", "name": n, "resourceVersion": "5"}} for n in names]
+    return {"kind": "PartialObjectMetadataList", "metadata": meta, "items": items or None}
+
+
+def rewritten(name: str, version: str = "6") -> dict[str, Any]:
+    return {"kind": "PartialObjectMetadata", "metadata": {"name": name, "resourceVersion": version}}
+
+
+def failure(code: int, reason: str, message: str = "no", **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {"kind": "Status", "code": code, "reason": reason, "message": message} | more
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[respx.MockRouter]:
+    with respx.mock(base_url=BASE, assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with httpx.AsyncClient(base_url=BASE) as client, Cluster.from_httpx(client) as found:
+        yield found
+
+
+async def planned(cluster: Cluster, policy: RetryPolicy = QUICK) -> Plan:
+    return await plan(cluster, names=[NAME], retry_policy=policy)
+
+
+async def migrated(cluster: Cluster, policy: RetryPolicy = QUICK, observers: list[Any] | None = None) -> Report:
+    made = await planned(cluster)
+    return await run(cluster, made, retry_policy=policy, webhook_policy=policy, observers=observers or [])
+
+
+def serve(api: respx.MockRouter, *names: str) -> dict[str, respx.Route]:
+    """A stale CRD with objects, all going well."""
+    return {
+        "crd": api.get(f"{CRD_PATH}/{NAME}").respond(json=crd()),
+        "list": api.get("/apis/example.com/v2/widgets").respond(json=page(*names)),
+        "trim": api.patch(f"{CRD_PATH}/{NAME}/status").respond(json=crd(("v2",))),
+        **{
+            name: api.patch(f"/apis/example.com/v2/namespaces/default/widgets/{name}").respond(json=rewritten(name))
+            for name in names
+        },
+    }
+
+
+async def test_a_rewrite_is_an_empty_merge_patch_that_asks_for_metadata_only(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    routes = serve(api, "w-0")
+    assert (await migrated(cluster)).ok
+    listed, patched, trimmed = (routes[r].calls.last.request for r in ("list", "w-0", "trim"))
+    assert listed.headers["accept"] == "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    assert dict(listed.url.params) == {"limit": "500"}
+    assert patched.content == b"{}"
+    assert patched.headers["content-type"] == "application/merge-patch+json"
+    assert patched.headers["accept"] == "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    assert json.loads(trimmed.content) == {
+        "metadata": {"uid": "u", "resourceVersion": "7"},
+        "status": {"storedVersions": ["v2"]},
+    }
+
+
+async def test_names_are_percent_encoded(api: respx.MockRouter, cluster: Cluster) -> None:
+    serve(api)
+    api.get("/apis/example.com/v2/widgets").respond(json=page("a:b c"))
+    odd = api.patch(url__regex=r".*/widgets/a%3Ab%20c$").respond(json=rewritten("a:b c"))
+    assert (await migrated(cluster)).ok
+    assert odd.call_count == 1
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("where", ["crd", "list", "w-0", "trim"])
+async def test_transient_answers_are_tried_again_and_counted(
+    api: respx.MockRouter, cluster: Cluster, where: str, code: int
+) -> None:
+    routes = serve(api, "w-0")
+    good = routes[where].return_value
+    routes[where].side_effect = [httpx.Response(code, text="busy"), httpx.Response(code, text="busy"), good, good, good]
+    events: list[Event] = []
+    made = await plan(cluster, names=[NAME], retry_policy=QUICK, observers=[events.append])
+    report = await run(cluster, made, retry_policy=QUICK, observers=[events.append])
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert made.retries + report.retries == 2
+    assert [e.attempt for e in events if isinstance(e, Retrying)] == [1, 2]
+    assert [e.status for e in events if isinstance(e, RequestSent)].count(code) == 2
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("reset"), httpx.RemoteProtocolError("Server disconnected")])
+async def test_a_lost_connection_is_tried_again(
+    api: respx.MockRouter, cluster: Cluster, error: httpx.TransportError
+) -> None:
+    routes = serve(api, "w-0")
+    routes["w-0"].side_effect = [error, routes["w-0"].return_value]
+    report = await migrated(cluster)
+    assert (report.crds[0].outcome, report.retries) == (Outcome.MIGRATED, 1)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(400, "BadRequest"), (403, "Forbidden"), (422, "Invalid"), (501, "")])
+async def test_other_answers_fail_that_object_at_once_and_the_crd_is_not_trimmed(
+    api: respx.MockRouter, cluster: Cluster, code: int, reason: str
+) -> None:
+    routes = serve(api, "w-0", "w-1", "w-2")
+    routes["w-1"].respond(code, json=failure(code, reason, "says the webhook"))
+    report = await migrated(cluster)
+    [found] = report.crds
+    assert (found.outcome, found.reason, found.trimmed) == (Outcome.INCOMPLETE, "ObjectsFailed", False)
+    assert (found.objects.rewritten, found.objects.failed) == (2, 1)
+    [failed] = found.failures
+    assert (failed.namespace, failed.name, failed.code, failed.attempts) == ("default", "w-1", code, 1)
+    assert failed.message == "says the webhook"
+    assert routes["w-1"].call_count == 1
+    assert not routes["trim"].called
+
+
+async def test_a_conflict_on_a_rewrite_is_tried_again(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    routes["w-0"].side_effect = [httpx.Response(409, json=failure(409, "Conflict")), routes["w-0"].return_value]
+    assert (await migrated(cluster)).retries == 1
+
+
+async def test_a_404_about_the_object_is_gone_and_one_about_nothing_is_not(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    routes = serve(api, "w-0")
+    routes["w-0"].respond(404, json=failure(404, "NotFound", details={"name": "w-0", "kind": "widgets"}))
+    report = await migrated(cluster)
+    assert (report.crds[0].outcome, report.crds[0].objects.gone) == (Outcome.MIGRATED, 1)
+    assert routes["trim"].call_count == 1
+    routes["w-0"].respond(404, text="404 page not found")
+    report = await migrated(cluster)
+    assert (report.crds[0].outcome, report.crds[0].reason) == (Outcome.FAILED, "NotServed")
+    assert report.crds[0].objects.gone == 0
+    assert routes["trim"].call_count == 1
+
+
+async def test_retry_after_in_seconds_is_obeyed(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    busy = httpx.Response(429, text="Too many requests, please try again later.", headers={"Retry-After": "1"})
+    routes["w-0"].side_effect = [busy, routes["w-0"].return_value]
+    waits: list[float] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Retrying):
+            waits.append(event.wait)
+
+    began = anyio.current_time()
+    report = await migrated(cluster, RetryPolicy(first_wait=0.001, max_seconds=5), [note])
+    assert report.ok
+    assert waits == [1.0]
+    assert anyio.current_time() - began >= 1
+
+
+async def test_retry_after_as_a_date_is_obeyed(api: respx.MockRouter, cluster: Cluster) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    api.get(f"{CRD_PATH}/{NAME}").respond(503, text="", headers={"Retry-After": later})
+    made = await planned(cluster)  # 90 s do not fit into the budget, so it is over at once
+    assert (made.crds[0].decision, made.crds[0].reason) == (Decision.FAILED, "ServiceUnavailable")
+    assert made.requests == 1
+
+
+async def test_a_failing_page_is_asked_for_in_smaller_pieces(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    routes["list"].side_effect = [httpx.Response(500), httpx.Response(500), routes["list"].return_value]
+    assert (await migrated(cluster)).ok
+    assert [c.request.url.params["limit"] for c in routes["list"].calls] == ["500", "125", "31"]
+
+
+async def test_nothing_getting_through_ends_the_crd_and_not_each_object_by_itself(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    names = [f"w-{n}" for n in range(200)]
+    routes = serve(api, *names)
+    for name in names:
+        routes[name].respond(503, text="down")
+    report = await migrated(cluster)
+    [found] = report.crds
+    assert (found.outcome, found.reason) == (Outcome.FAILED, "NothingGetsThrough")
+    assert 0 < found.objects.failed < 200
+
+
+async def test_401_ends_the_plan_and_later_the_crd(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0", "w-1")
+    made = await planned(cluster)
+    for route in routes.values():
+        route.respond(401, json=failure(401, "Unauthorized", "Unauthorized"))
+    with pytest.raises(UnauthorizedError, match="401 Unauthorized"):
+        await planned(cluster)
+    report = await run(cluster, made)
+    assert (report.crds[0].outcome, report.crds[0].refused) == (Outcome.FAILED, True)
+
+
+# What a proxy in front, or something that is no API server at all, may answer.
+ODD = [
+    b"",
+    b"<html><body>Welcome</body></html>",
+    b'{"kind":"PartialObjectMetadataList","metadata":{},"items":[{"metadata":{"na',
+    b'{"kind":"Status","status":"Success","metadata":{}}',
+    b'{"kind":"PodList","metadata":{},"items":[]}',
+    b'{"kind":"CustomResourceDefinition"}',
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("body", ODD)
+async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
+    api: respx.MockRouter, cluster: Cluster, body: bytes
+) -> None:
+    routes = serve(api, "w-0")
+    made = await planned(cluster)
+    for where in ("list", "w-0", "crd"):
+        good = routes[where].return_value
+        routes[where].mock(return_value=httpx.Response(200, content=body))
+        report = await run(cluster, made, retry_policy=ONCE)
+        assert report.crds[0].outcome in {Outcome.FAILED, Outcome.INCOMPLETE}
+        routes[where].mock(return_value=good)
+    assert not routes["trim"].called
+    routes["crd"].mock(return_value=httpx.Response(200, content=body))
+    assert (await planned(cluster, ONCE)).crds[0].decision is Decision.FAILED
+    api.get(CRD_PATH).mock(return_value=httpx.Response(200, content=body))
+    with pytest.raises(BadAnswerError):
+        await plan(cluster, retry_policy=ONCE)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (httpx.ConnectError("refused"), UnreachableError),
+        (httpx.ConnectTimeout("slow"), UnreachableError),
+        (httpx.ReadTimeout("slow"), RequestTimeoutError),
+        (httpx.ReadError("reset"), ConnectionLostError),
+        (httpx.RemoteProtocolError("illegal status line"), BadAnswerError),
+    ],
+)
+async def test_errors_of_httpx_become_ours(
+    api: respx.MockRouter, cluster: Cluster, raised: httpx.TransportError, expected: type[TransportError]
+) -> None:
+    api.get(CRD_PATH).mock(side_effect=raised)
+    with pytest.raises(expected) as caught:
+        await plan(cluster, retry_policy=ONCE)
+    assert BASE in str(caught.value)
+    assert caught.value.__cause__ is raised
+
+
+async def test_an_error_keeps_kubernetes_status(api: respx.MockRouter, cluster: Cluster) -> None:
+    body = failure(403, "Forbidden", "customresourcedefinitions is forbidden:\n  User", details={"kind": "x"})
+    api.get(CRD_PATH).respond(403, json=body)
+    with pytest.raises(APIError) as caught:
+        await plan(cluster)
+    status = caught.value.status
+    assert (status.code, status.reason, status.details_kind) == (403, "Forbidden", "x")
+    assert str(caught.value) == "cannot list CRDs: 403 Forbidden: customresourcedefinitions is forbidden: User"
