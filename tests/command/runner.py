@@ -44,9 +44,9 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(home), "NO_COLOR": "1"} | more
 
 
-async def asyncmigrate(*args: str | Path, home: Path, stdin: bytes = b"", **env: str) -> Ended:
+async def asyncmigrate(*args: str | Path, home: Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Ended:
     with anyio.fail_after(60):
         done = await anyio.run_process(
-            command(*args), input=stdin, check=False, env=environment(home, **env), stderr=subprocess.PIPE
+            command(*args), input=stdin, check=False, env=environment(home, **env or {}), stderr=subprocess.PIPE
         )
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())

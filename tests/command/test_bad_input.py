@@ -57,12 +57,14 @@ async def test_a_broken_kubeconfig_is_exit_4_and_none_of_it_is_quoted(tmp_path: 
 
 
 async def test_a_missing_kubeconfig_is_exit_4(tmp_path: Path) -> None:
-    for args, env in (
-        (["--kubeconfig", tmp_path / "nowhere"], {}),
-        ([], {"KUBECONFIG": str(tmp_path / "nowhere")}),
+    nowhere = str(tmp_path / "nowhere")
+    cases: list[tuple[list[str], dict[str, str]]] = [
+        (["--kubeconfig", nowhere], {}),
+        ([], {"KUBECONFIG": nowhere}),
         ([], {}),
-    ):
-        ended = await asyncmigrate("plan", *args, home=tmp_path, **env)
+    ]
+    for args, env in cases:
+        ended = await asyncmigrate("plan", *args, home=tmp_path, env=env)
         assert ended.code == 4
         assert "no kubeconfig at" in ended.error
 

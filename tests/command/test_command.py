@@ -99,7 +99,7 @@ async def test_from_stale_to_current_to_nothing_to_do(bed: Bed) -> None:
     await bed.create(before, *(obj(before, "v1", f"w-{n}") for n in range(5)))
     await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
     name = f"widgets.{bed.group}"
-    check = ["plan", f"crd/{name}", "--check", "--kubeconfig", bed.kubeconfig()]
+    check = ["plan", f"crd/{name}", "--check", "--kubeconfig", str(bed.kubeconfig())]
     assert (await asyncmigrate(*check, home=bed.folder)).code == 1
     rehearsed = await run_json(bed, name, "--dry-run=server")
     assert (rehearsed.code, rehearsed.json["crds"][0]["reason"]) == (0, "Rehearsed")
@@ -174,7 +174,8 @@ async def test_an_interrupted_run_says_what_was_done_and_the_next_does_the_rest(
     assert code == 130
     assert time.monotonic() - began < 1.5  # a second, and what a busy machine needs to start and stop a process
     widgets = json.loads(out)["crds"][1]
-    assert (widgets["outcome"], widgets["reason"], widgets["objects"]["rewritten"]) == ("incomplete", "Interrupted", 39)
+    assert (widgets["outcome"], widgets["reason"]) == ("incomplete", "Interrupted")
+    assert widgets["objects"]["rewritten"] in {38, 39}  # the last answer may still have been on its way
     await process.aclose()
     slow.times = 0
     rest = await run_json(embedded)
@@ -205,8 +206,15 @@ async def on_terminal(kubeconfig: Path, home: Path, answer: bytes) -> tuple[int,
     master, slave = pty.openpty()
     env = environment(home, TERM="xterm", COLUMNS="200")
     args = command("run", "--kubeconfig", kubeconfig)
-    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
-    process = subprocess.Popen(args, **streams, env=env, start_new_session=True, preexec_fn=_take_terminal)  # noqa: PLW1509 -- one ioctl
+    process = subprocess.Popen(
+        args,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=env,
+        start_new_session=True,
+        preexec_fn=_take_terminal,  # noqa: PLW1509 -- one ioctl
+    )
     os.close(slave)
     shown = b""
     answered = False

@@ -84,15 +84,22 @@ async def test_cancelling_a_run_ends_its_tasks_and_reports_what_was_done(embedde
     embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2"))
     embedded.server.faults.delay(60, verb="patch", name="w-3")
     seen: list[Event] = []
+    nearly_done = anyio.Event()
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+        if sum(isinstance(e, events.ObjectSettled) for e in seen) == 19:
+            nearly_done.set()
+
     async with Cluster.from_kubeconfig(embedded.kubeconfig()) as cluster:
         made = await plan(cluster)
         async with anyio.create_task_group() as tasks:
 
             async def go() -> None:
-                await run(cluster, made, observers=[seen.append])
+                await run(cluster, made, observers=[watch])
 
             tasks.start_soon(go)
-            await embedded.server.until(lambda: sum(s.method == "PATCH" for s in embedded.server.requests) == 19)
+            await nearly_done.wait()
             assert len(engine_tasks()) > 30
             tasks.cancel_scope.cancel()
         assert engine_tasks() == []

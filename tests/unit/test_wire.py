@@ -83,6 +83,13 @@ async def migrated(cluster: Cluster, policy: RetryPolicy = QUICK, observers: lis
     return await run(cluster, made, retry_policy=policy, webhook_policy=policy, observers=observers or [])
 
 
+def usual(route: respx.Route) -> httpx.Response:
+    """What a route answers when all goes well."""
+    answer = route.return_value
+    assert answer is not None
+    return answer
+
+
 def serve(api: respx.MockRouter, *names: str) -> dict[str, respx.Route]:
     """A stale CRD with objects, all going well."""
     return {
@@ -127,7 +134,7 @@ async def test_transient_answers_are_tried_again_and_counted(
     api: respx.MockRouter, cluster: Cluster, where: str, code: int
 ) -> None:
     routes = serve(api, "w-0")
-    good = routes[where].return_value
+    good = usual(routes[where])
     routes[where].side_effect = [httpx.Response(code, text="busy"), httpx.Response(code, text="busy"), good, good, good]
     events: list[Event] = []
     made = await plan(cluster, names=[NAME], retry_policy=QUICK, observers=[events.append])
@@ -143,7 +150,7 @@ async def test_a_lost_connection_is_tried_again(
     api: respx.MockRouter, cluster: Cluster, error: httpx.TransportError
 ) -> None:
     routes = serve(api, "w-0")
-    routes["w-0"].side_effect = [error, routes["w-0"].return_value]
+    routes["w-0"].side_effect = [error, usual(routes["w-0"])]
     report = await migrated(cluster)
     assert (report.crds[0].outcome, report.retries) == (Outcome.MIGRATED, 1)
 
@@ -167,7 +174,7 @@ async def test_other_answers_fail_that_object_at_once_and_the_crd_is_not_trimmed
 
 async def test_a_conflict_on_a_rewrite_is_tried_again(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
-    routes["w-0"].side_effect = [httpx.Response(409, json=failure(409, "Conflict")), routes["w-0"].return_value]
+    routes["w-0"].side_effect = [httpx.Response(409, json=failure(409, "Conflict")), usual(routes["w-0"])]
     assert (await migrated(cluster)).retries == 1
 
 
@@ -189,7 +196,7 @@ async def test_a_404_about_the_object_is_gone_and_one_about_nothing_is_not(
 async def test_retry_after_in_seconds_is_obeyed(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
     busy = httpx.Response(429, text="Too many requests, please try again later.", headers={"Retry-After": "1"})
-    routes["w-0"].side_effect = [busy, routes["w-0"].return_value]
+    routes["w-0"].side_effect = [busy, usual(routes["w-0"])]
     waits: list[float] = []
 
     def note(event: Event) -> None:
@@ -213,7 +220,7 @@ async def test_retry_after_as_a_date_is_obeyed(api: respx.MockRouter, cluster: C
 
 async def test_a_failing_page_is_asked_for_in_smaller_pieces(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
-    routes["list"].side_effect = [httpx.Response(500), httpx.Response(500), routes["list"].return_value]
+    routes["list"].side_effect = [httpx.Response(500), httpx.Response(500), usual(routes["list"])]
     assert (await migrated(cluster)).ok
     assert [c.request.url.params["limit"] for c in routes["list"].calls] == ["500", "125", "31"]
 
@@ -263,7 +270,7 @@ async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
     routes = serve(api, "w-0")
     made = await planned(cluster)
     for where in ("list", "w-0", "crd"):
-        good = routes[where].return_value
+        good = usual(routes[where])
         routes[where].mock(return_value=httpx.Response(200, content=body))
         report = await run(cluster, made, retry_policy=ONCE)
         assert report.crds[0].outcome in {Outcome.FAILED, Outcome.INCOMPLETE}
