@@ -70,11 +70,11 @@ async def compare(
         walls.append(their_wall / our_wall)
         cpus.append(our_cpu / their_cpu)
         rates.append(count / our_wall)
-    print(
-        f"| {what} | {statistics.median(rates):,.0f}/s | {statistics.median(walls):.2f} "
-        f"({min(walls):.2f} to {max(walls):.2f}) | {statistics.median(cpus):.2f} ({min(cpus):.2f} to {max(cpus):.2f}) |",
-        flush=True,
-    )
+    print(f"| {what} | {statistics.median(rates):,.0f}/s | {spread(walls)} | {spread(cpus)} |", flush=True)
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 async def main(scene: Scene) -> None:
