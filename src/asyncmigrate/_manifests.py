@@ -47,23 +47,31 @@ class Reader:
         batch: list[Found] = []
         until = time.monotonic() + _BATCH_SECONDS
         for found in self._found:
-            self.found += 1
-            batch.append(found)
-            if time.monotonic() >= until:
+            if found is not None:
+                self.found += 1
+                batch.append(found)
+            if batch and (found is None or time.monotonic() >= until):
                 break
         return batch
 
-    def _read_all(self, *, recursive: bool) -> Iterator[Found]:
+    def _read_all(self, *, recursive: bool) -> Iterator[Found | None]:
+        """Every CRD; and None before a source that may keep us waiting, so that what was found is not kept with it."""
         for source in self.sources:
+            if source == STDIN or _is_url(source):
+                yield None
             for name, text in _texts(source, recursive=recursive):
                 for crd in parse(text, name):
                     yield Found(crd, name)
 
 
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
 def _texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
     if source == STDIN:
         yield source, _read_stdin()
-    elif source.startswith(("http://", "https://")):
+    elif _is_url(source):
         yield source, _fetch(source)
     elif Path(source).is_dir():
         for path in sorted(Path(source).rglob("*") if recursive else Path(source).iterdir()):

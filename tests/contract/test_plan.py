@@ -7,9 +7,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from asyncmigrate import Changes, Decision, Outcome, Plan, plan, run
-from tests.bed.bed import Bed
+from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "upjet-aws-344.tar.xz"
@@ -160,3 +161,23 @@ async def test_live_crds_are_listed_in_pages(embedded: Bed) -> None:
         made = await plan(cluster)
     assert len(made.crds) == 120
     assert made.requests == 3
+
+
+async def test_lookups_start_while_manifests_are_still_being_read(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    """The second manifest is only handed out once the first one's CRD has been looked up."""
+
+    async def serve(_: web.BaseRequest) -> web.StreamResponse:
+        await embedded.server.until(lambda: any("first" in s.path for s in embedded.server.requests))
+        return web.Response(text=json.dumps(crd(embedded.group, "v1", "v1", plural="seconds")))
+
+    runner = web.ServerRunner(web.Server(serve, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        first = write(tmp_path, crd(embedded.group, "v1", "v1", plural="firsts"))
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/crds.yaml"
+        async with embedded.cluster() as cluster:
+            made = await plan(cluster, manifests=[first, url])
+    finally:
+        await runner.cleanup()
+    assert [c.decision for c in made.crds] == [Decision.NEW, Decision.NEW]

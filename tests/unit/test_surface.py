@@ -13,10 +13,26 @@ import anyio
 import pytest
 
 import asyncmigrate
-from asyncmigrate import Cluster, errors, events, plan, run, testing
+from asyncmigrate import (
+    Cluster,
+    CRDPlan,
+    CRDReport,
+    Decision,
+    Failure,
+    Objects,
+    Outcome,
+    Report,
+    errors,
+    events,
+    plan,
+    run,
+    testing,
+)
+from asyncmigrate._report.contract import report_json
 from asyncmigrate.events import Event
 from tests.bed.bed import EmbeddedBed
 from tests.bed.scenes import crd, obj
+from tests.command.runner import command, environment
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -54,7 +70,7 @@ async def test_the_library_example_in_readme_runs(
     embedded.server.create(obj(before, "v1alpha1", "w"))
     embedded.server.apply_crd(crd("example.com", "v1beta1", "v1alpha1", "v1beta1"))
     (tmp_path / "crds").mkdir()
-    (tmp_path / "crds" / "next.json").write_text(embedded_json(crd("example.com", "v1", "v1beta1", "v1")))
+    (tmp_path / "crds" / "next.json").write_text(json.dumps(crd("example.com", "v1", "v1beta1", "v1")))
     monkeypatch.setenv("KUBECONFIG", str(embedded.kubeconfig()))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
@@ -68,8 +84,39 @@ async def test_the_library_example_in_readme_runs(
     assert "widgets.example.com migrated" in capsys.readouterr().out
 
 
-def embedded_json(manifest: object) -> str:
-    return json.dumps(manifest)
+async def test_the_commands_in_readme_run_in_their_order(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    before = crd("example.com", "v1alpha1", "v1alpha1", "v1beta1")
+    embedded.server.apply_crd(before)
+    embedded.server.create(obj(before, "v1alpha1", "w"))
+    embedded.server.apply_crd(crd("example.com", "v1beta1", "v1alpha1", "v1beta1"))
+    (tmp_path / "release" / "crds").mkdir(parents=True)
+    (tmp_path / "release" / "crds" / "next.json").write_text(json.dumps(crd("example.com", "v1", "v1beta1", "v1")))
+    env = environment(tmp_path, KUBECONFIG=str(embedded.kubeconfig()))
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
+    lines = [line.split(" #")[0] for line in "".join(blocks).splitlines() if line.startswith("asyncmigrate ")]
+    assert len(lines) >= 7
+    for line in lines:
+        words = line.split()[1:]
+        if words[0] == "run" and not {"-y", "--dry-run=server"} & set(words):
+            words.append("-y")  # a reader is asked; a test has no terminal
+        done = await anyio.run_process(command(*words), env=env, cwd=tmp_path, check=False)
+        assert done.returncode == 0, (line, done.stderr)
+    assert embedded.stored_api_versions("widgets.example.com") == {"v1beta1"}
+
+
+def test_the_json_in_readme_has_the_fields_that_are_printed() -> None:
+    [block] = [b for b in re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL) if '"Report"' in b]
+    shown = json.loads(block)
+    objects = Objects(**shown["crds"][0]["objects"])
+    failed = Failure(namespace="", name="", code=0, reason="", message="", attempts=1)
+    planned = CRDPlan(name="a.b", decision=Decision.STALE, reason="", message="")
+    found = CRDReport(plan=planned, outcome=Outcome.FAILED, reason="", message="", objects=objects, failures=(failed,))
+    report = Report(context="", server="", seconds=0, crds=(found,), requests=0, retries=0)
+    printed = json.loads(report_json(report))
+    assert list(shown) == list(printed)
+    assert list(shown["crds"][0]) == list(printed["crds"][0])
+    assert list(shown["crds"][0]["objects"]) == list(printed["crds"][0]["objects"])
+    assert list(shown["crds"][0]["failures"][0]) == list(printed["crds"][0]["failures"][0])
 
 
 def engine_tasks() -> list[str]:

@@ -249,6 +249,20 @@ async def test_401_ends_the_plan_and_later_the_crd(api: respx.MockRouter, cluste
     assert (report.crds[0].outcome, report.crds[0].refused) == (Outcome.FAILED, True)
 
 
+async def test_a_crd_that_is_stopped_while_its_next_page_is_waited_for_ends_too(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    routes = serve(api, "w-0")
+    made = await planned(cluster)
+    first = httpx.Response(200, json=page("w-0", token="next", remaining=1))
+    routes["list"].side_effect = [first, *[httpx.Response(503)] * 50]
+    routes["w-0"].respond(401, json=failure(401, "Unauthorized", "Unauthorized"))
+    slow = RetryPolicy(first_wait=0.1, max_seconds=60)
+    with anyio.fail_after(20):
+        report = await run(cluster, made, retry_policy=slow)
+    assert (report.crds[0].outcome, report.crds[0].reason) == (Outcome.FAILED, "Unauthorized")
+
+
 # What a proxy in front, or something that is no API server at all, may answer.
 ODD = [
     b"",

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import msgspec
 
-from asyncmigrate._engine.pool import Health, health_of
+from asyncmigrate._engine.pool import Health, LaneClosedError, health_of
 from asyncmigrate._engine.retry import retry_after
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, ObjectRef, Page
@@ -17,7 +17,15 @@ from asyncmigrate._rules.pages import PAGE_LIMIT, Frontier
 from asyncmigrate._rules.plan import access_version
 from asyncmigrate._rules.schedule import Schedule
 from asyncmigrate._rules.trim import TrimVerdict, may_trim
-from asyncmigrate.errors import APIError, ConflictError, MigrateError, NotFoundError, UnauthorizedError, UsageError
+from asyncmigrate.errors import (
+    APIError,
+    ConfigError,
+    ConflictError,
+    MigrateError,
+    NotFoundError,
+    UnauthorizedError,
+    UsageError,
+)
 from asyncmigrate.events import CRDFinished, CRDStarted, ObjectFailed, ObjectSettled, PageListed, Settled
 
 _PASSES = 3  # over the objects of a CRD whose spec keeps changing
@@ -120,7 +128,7 @@ class Migration:
                 Outcome.SKIPPED, "Rehearsed", "every object can be rewritten; nothing was changed (dry run)"
             )
         self._trimmed = True
-        return _Verdict(Outcome.MIGRATED, reason, f"{message} {self._storage}")
+        return _Verdict(Outcome.MIGRATED, reason, message)
 
     # Listing
 
@@ -128,6 +136,7 @@ class Migration:
         """Go over all objects once, a page ahead of the rewrites; returns when each is settled or has failed."""
         frontier = Frontier()
         while not frontier.done:
+            await self._check_stopped()
             page = await self._next_page(frontier)
             if page is None:
                 continue
@@ -150,6 +159,8 @@ class Migration:
             return await session.ask(
                 Operation.LIST, self._lane, ask, doing=f"list {self._plan.name}", on_retry=frontier.failed
             )
+        except LaneClosedError:
+            return None
         except MigrateError as error:
             action = session.classify(Operation.LIST, error)
             if action is Action.GONE:
@@ -163,6 +174,9 @@ class Migration:
         while self._stop is None and self._pending > most:
             self._settled = anyio.Event()
             await self._settled.wait()
+        await self._check_stopped()
+
+    async def _check_stopped(self) -> None:
         if self._stop is not None:
             if self._stop.reason == "NotServed":
                 raise await self._not_served(None)
@@ -198,7 +212,8 @@ class Migration:
                 self._settle(ref, Settled.GONE)
             else:
                 self._end(_Verdict(Outcome.FAILED, "NotServed", str(error)))
-        elif isinstance(error, UnauthorizedError):
+        elif isinstance(error, UnauthorizedError | ConfigError):
+            # Without credentials every other object would fail in the same way.
             self._end(_failed("Unauthorized", error))
         elif action is Action.RETRY:
             self._retry(ref, tried, error)

@@ -17,7 +17,7 @@ from asyncmigrate._rules.classify import Action, Operation, is_refusal
 from asyncmigrate._rules.plan import decide
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.selector import Selector, parse_selector
-from asyncmigrate.errors import APIError, ManifestError, MigrateError, UnauthorizedError, UsageError
+from asyncmigrate.errors import APIError, ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
 Source = str | os.PathLike[str]
@@ -57,6 +57,7 @@ async def plan(
         UsageError: the selector does not parse, or a name is not a CRD's.
         UnreachableError: nothing answers at the cluster's address.
         UnauthorizedError: the cluster does not know us.
+        ConfigError: credentials that had to be renewed cannot be.
         APIError: the live CRDs cannot be listed.
     """
     session = Session(
@@ -155,7 +156,7 @@ class _Planner:
             )
         except MigrateError as error:
             if session.classify(Operation.LOOK_UP, error) is not Action.NEW:
-                if isinstance(error, UnauthorizedError) or not session.calls.contacted:
+                if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
                     raise
                 self._decide(_failed(name, error))
                 return

@@ -32,6 +32,10 @@ class Health(Enum):
     OVERLOADED = auto()
 
 
+class LaneClosedError(MigrateError):
+    """A call was dropped with its lane."""
+
+
 Job = Callable[[], Awaitable[Health]]
 
 
@@ -48,15 +52,18 @@ class Lane:
         self.in_flight = 0
         self.permits = 0
         self.closed = False
+        self.callers: set[anyio.Event] = set()
 
     @property
     def room(self) -> float:
         return (self.window.size if self.window else math.inf) - self.in_flight
 
     def close(self) -> None:
-        """Drop what has not begun; what comes back later from a wait is dropped too."""
+        """Drop what has not begun, and tell who waits for it; what comes back later from a wait is dropped too."""
         self.closed = True
         self.ready.clear()
+        for caller in self.callers:
+            caller.set()
 
 
 class Pool:
@@ -97,7 +104,13 @@ class Pool:
             self._sooner.set()
 
     async def call(self, lane: Lane, ask: Callable[[], Awaitable[T]]) -> T:
-        """Run `ask` as the next job of its lane, and return or raise as it does."""
+        """Run `ask` as the next job of its lane, and return or raise as it does.
+
+        Raises:
+            LaneClosedError: the lane was closed before an answer came.
+        """
+        if lane.closed:
+            raise LaneClosedError
         done = anyio.Event()
         result: list[T] = []
         failure: list[MigrateError] = []
@@ -112,10 +125,16 @@ class Pool:
                 done.set()
             return Health.GOOD
 
-        self.add(lane, job, first=True)
-        await done.wait()
+        lane.callers.add(done)
+        try:
+            self.add(lane, job, first=True)
+            await done.wait()
+        finally:
+            lane.callers.discard(done)
         if failure:
             raise failure[0]
+        if not result:
+            raise LaneClosedError
         return result[0]
 
     def _grant(self, lane: Lane) -> None:

@@ -38,7 +38,7 @@ def may_trim(planned: CRD, fresh: CRD | None) -> tuple[TrimVerdict, str, str]:
             f"{access_version(planned)} stopped being served during the run, so a 404 proves nothing: run again",
         )
     if fresh.stored_versions == (planned.storage_version,):
-        return TrimVerdict.ALREADY, "Migrated", "every object is stored in the storage version"
+        return TrimVerdict.ALREADY, "Migrated", f"every object is stored in {planned.storage_version}"
     if set(fresh.stored_versions) != set(planned.stored_versions):
         was, now = ", ".join(planned.stored_versions), ", ".join(fresh.stored_versions)
         return (
@@ -56,4 +56,4 @@ def may_trim(planned: CRD, fresh: CRD | None) -> tuple[TrimVerdict, str, str]:
                 "run again"
             ),
         )
-    return TrimVerdict.TRIM, "Migrated", "every object is stored in the storage version"
+    return TrimVerdict.TRIM, "Migrated", f"every object is stored in {planned.storage_version}"
