@@ -83,11 +83,11 @@ class Migration:
         """Migrate; what became of it is in `report` and goes out as an event."""
         self._session.emit(CRDStarted(self._plan.name, self._storage))
         try:
-            self._verdict = await self._migrate()
+            verdict = await self._migrate()
         except _Stopped as stopped:
-            self._verdict = stopped.verdict
-        finally:
-            self._lane.close()
+            verdict = stopped.verdict
+        await self._session.pool.drain(self._lane)
+        self._verdict = verdict
         self._session.emit(CRDFinished(self.report))
 
     @property

@@ -53,6 +53,7 @@ class Lane:
         self.permits = 0
         self.closed = False
         self.callers: set[anyio.Event] = set()
+        self.landed = anyio.Event()
 
     @property
     def room(self) -> float:
@@ -137,6 +138,13 @@ class Pool:
             raise LaneClosedError
         return result[0]
 
+    async def drain(self, lane: Lane) -> None:
+        """Close a lane and wait for the answers to what it has in flight: they still count."""
+        lane.close()
+        while lane.in_flight:
+            lane.landed = anyio.Event()
+            await lane.landed.wait()
+
     def _grant(self, lane: Lane) -> None:
         while lane.permits < len(lane.ready) and lane.permits < lane.room:
             lane.permits += 1
@@ -156,6 +164,7 @@ class Pool:
                 health = await job()
             finally:
                 lane.in_flight -= 1
+                lane.landed.set()
             if window:
                 if health is Health.GOOD:
                     window.good()
