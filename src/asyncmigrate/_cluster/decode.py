@@ -201,7 +201,7 @@ def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) ->
     return Status(
         code=code,
         reason=answer.reason or _reason(code),
-        message=" ".join(answer.message.split()) or "no message",
+        message=_one_line(answer.message) or "no message",
         retry_after=after,
         details_name=details.name,
         details_kind=details.kind,
@@ -231,9 +231,12 @@ def _retry_after(value: str | None, now: float) -> float | None:
 
 def excerpt(body: bytes, limit: int = 200) -> str:
     """The start of a body on one line, with nothing in it that could upset a terminal."""
-    text = " ".join(body[: limit * 4].decode("utf-8", "replace").split())
-    text = "".join(c if c.isprintable() else "?" for c in text)
+    text = _one_line(body[: limit * 4].decode("utf-8", "replace"))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def encode(value: object) -> bytes:

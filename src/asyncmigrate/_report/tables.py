@@ -108,7 +108,8 @@ def _failures(crd: CRDReport) -> Text:
 
 def console_for(stream: object, *, wide: int = 200) -> Console:
     """A console on a stream; off a terminal it is wide, for nobody wants a log folded at 80 columns."""
-    console = Console(file=stream, highlight=False, soft_wrap=False)  # type: ignore[arg-type]  # any text stream
+    # No markup: messages are other people's words, and brackets in them are just brackets.
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]  # any stream
     if not console.is_terminal:
         console.width = wide
     return console
