@@ -168,17 +168,12 @@ class _Version(msgspec.Struct):
     storage: bool = False
 
 
-class _Conversion(msgspec.Struct):
-    strategy: str = "None"
-
-
 class _Spec(msgspec.Struct):
     group: str
     names: _Names
     scope: Literal["Namespaced", "Cluster"] = "Namespaced"  # v1 requires it, v1beta1 had this default
     version: str | None = None  # v1beta1 only
     versions: list[_Version] | None = None
-    conversion: _Conversion | None = None
 
 
 class _Manifest(msgspec.Struct):
@@ -216,6 +211,5 @@ def _crd(document: dict[object, object], source: str, number: int) -> CRD:
         kind=spec.names.kind,
         scope=spec.scope,
         versions=versions,
-        webhook=bool(spec.conversion and spec.conversion.strategy == "Webhook"),
         labels=meta.labels or {},
     )

@@ -32,7 +32,6 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     scope: Literal["Namespaced", "Cluster"] = "Namespaced"
     versions: tuple[Version, ...] = ()
     stored_versions: tuple[str, ...] = ()
-    webhook: bool = False
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
@@ -92,7 +91,6 @@ class Page(msgspec.Struct, frozen=True):
     items: tuple[ObjectRef, ...]
     continue_token: str = ""
     remaining: int | None = None
-    resource_version: str = ""
 
 
 class CRDPage(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Typed calls to the API server: read CRDs, list pages, rewrite an object, trim storedVersions, review access.
+"""Typed calls to the API server: read CRDs, list pages, rewrite an object, trim storedVersions.
 
 Each call is one request; retries are the engine's.
 """
@@ -6,7 +6,7 @@ Each call is one request; retries are the engine's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from asyncmigrate._cluster import decode
@@ -26,7 +26,6 @@ from asyncmigrate.events import RequestSent
 Emit = Callable[[RequestSent], None]
 
 _CRDS = f"/apis/{CRD_GROUP}/v1/{CRD_RESOURCE}"
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _ONE_OBJECT = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _MANY_OBJECTS = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _DRY_RUN = "?dryRun=All"
@@ -36,7 +35,6 @@ _GET_CRD = {"Accept": "application/json"}
 _LIST = {"Accept": _MANY_OBJECTS}
 _REWRITE = {"Accept": _ONE_OBJECT, "Content-Type": _MERGE_PATCH}
 _TRIM = {"Accept": "application/json", "Content-Type": _MERGE_PATCH}
-_REVIEW = {"Accept": "application/json", "Content-Type": "application/json"}
 
 _OK = range(200, 300)
 _ERRORS: dict[int, type[APIError]] = {
@@ -96,16 +94,6 @@ class Calls:
         target = f"{_CRDS}/{quote(crd.name, safe='')}/status"
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, decode.encode(patch))
         return decode.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"))
-
-    async def review_access(self, attributes: Mapping[str, str]) -> bool:
-        """Ask whether we may do what the SelfSubjectAccessReview's `resourceAttributes` describe."""
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": dict(attributes)},
-        }
-        request = Request("POST", _REVIEWS, _REVIEW, decode.encode(review))
-        return decode.allowed(await self._send(request, "review access"))
 
     async def _send(self, request: Request, doing: str) -> bytes:
         response = await self._exchange(request)

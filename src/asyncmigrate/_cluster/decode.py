@@ -17,7 +17,6 @@ T = TypeVar("T")
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
     remaining_item_count: int | None = None
 
@@ -53,16 +52,11 @@ class _CRDNames(msgspec.Struct):
     kind: str
 
 
-class _Conversion(msgspec.Struct):
-    strategy: str = "None"
-
-
 class _CRDSpec(msgspec.Struct):
     group: str
     names: _CRDNames
     scope: str
     versions: tuple[Version, ...]
-    conversion: _Conversion | None = None
 
 
 class _CRDStatus(msgspec.Struct, rename="camel"):
@@ -80,14 +74,6 @@ class _CRDList(msgspec.Struct):
     kind: str
     metadata: _ListMeta
     items: list[_CRDObject] | None = None
-
-
-class _Review(msgspec.Struct):
-    class Allowed(msgspec.Struct):
-        allowed: bool
-
-    kind: str
-    status: Allowed
 
 
 class _StatusDetails(msgspec.Struct, rename="camel"):
@@ -109,7 +95,6 @@ _decode_object = msgspec.json.Decoder(_Object).decode
 _decode_objects = msgspec.json.Decoder(_ObjectList).decode
 _decode_crd = msgspec.json.Decoder(_CRDObject).decode
 _decode_crds = msgspec.json.Decoder(_CRDList).decode
-_decode_review = msgspec.json.Decoder(_Review).decode
 _decode_status = msgspec.json.Decoder(_StatusObject).decode
 
 
@@ -144,7 +129,6 @@ def page(body: bytes) -> Page:
         ),
         continue_token=answer.metadata.continue_,
         remaining=answer.metadata.remaining_item_count,
-        resource_version=answer.metadata.resource_version,
     )
 
 
@@ -170,20 +154,12 @@ def _crd(answer: _CRDObject) -> CRD:
         scope="Cluster" if spec.scope == "Cluster" else "Namespaced",
         versions=spec.versions,
         stored_versions=(answer.status and answer.status.stored_versions) or (),
-        webhook=bool(spec.conversion and spec.conversion.strategy == "Webhook"),
         uid=meta.uid,
         resource_version=meta.resource_version,
         generation=meta.generation,
         terminating=meta.deletion_timestamp is not None,
         labels=meta.labels or {},
     )
-
-
-def allowed(body: bytes) -> bool:
-    """The answer to a SelfSubjectAccessReview."""
-    answer = _decoded(_decode_review, body, "SelfSubjectAccessReview")
-    _check_kind(answer.kind, "SelfSubjectAccessReview", body)
-    return answer.status.allowed
 
 
 def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:
