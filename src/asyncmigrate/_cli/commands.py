@@ -21,7 +21,8 @@ from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._report.contract import plan_json, report_json
-from asyncmigrate._report.progress import Display, Lines, Live
+from asyncmigrate._report.display import Display
+from asyncmigrate._report.progress import Lines, Live
 from asyncmigrate._report.tables import console_for, plan_table, report_table
 from asyncmigrate._results import Plan, Report
 from asyncmigrate.errors import MigrateError

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import structlog
 
+from asyncmigrate._report.display import Plain
 from asyncmigrate._results import Decision
 from asyncmigrate.events import (
     CRDDecided,
@@ -23,7 +22,7 @@ from asyncmigrate.events import (
 )
 
 
-class Logs:
+class Logs(Plain):
     """An observer that logs. Events hold no header, so no token can get into a line."""
 
     def __init__(self, *, requests: bool) -> None:
@@ -36,14 +35,6 @@ class Logs:
                 structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
             ],
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to put back."""
 
     def __call__(self, event: Event) -> None:
         match event:

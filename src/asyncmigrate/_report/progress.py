@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from asyncmigrate._report import words
+from asyncmigrate._report.display import Plain
 from asyncmigrate._results import CRDReport, Decision, Outcome
 from asyncmigrate.events import (
     CRDDecided,
@@ -28,16 +29,6 @@ from asyncmigrate.events import (
 
 _ROWS = 8  # CRDs shown at a time
 _LINE_SECONDS = 5.0  # between plain lines about the same thing
-
-
-class Display(Protocol):
-    """An observer that shows what happens for as long as its scope lasts."""
-
-    def __call__(self, event: Event) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
 
 
 class Tally:
@@ -165,21 +156,13 @@ class Live:
         self._advance("")
 
 
-class Lines:
+class Lines(Plain):
     """Plain lines, for logs and pipes: one for each CRD that was worked on, and now and then how far things are."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tally = Tally()
         self._next = time.monotonic() + _LINE_SECONDS
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to put back."""
 
     def __call__(self, event: Event) -> None:
         self._tally(event)
