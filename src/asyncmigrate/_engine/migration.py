@@ -12,7 +12,7 @@ from asyncmigrate._engine.retry import retry_after
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, ObjectRef, Page
 from asyncmigrate._results import CRDPlan, CRDReport, Failure, Objects, Outcome
-from asyncmigrate._rules.classify import Action, Operation, is_refusal, means_overload
+from asyncmigrate._rules.classify import Action, Operation, is_refusal, means_overload, reason_of
 from asyncmigrate._rules.pages import PAGE_LIMIT, Frontier
 from asyncmigrate._rules.plan import access_version
 from asyncmigrate._rules.schedule import Schedule
@@ -20,7 +20,6 @@ from asyncmigrate._rules.trim import TrimVerdict, may_trim
 from asyncmigrate.errors import (
     APIError,
     ConfigError,
-    ConflictError,
     MigrateError,
     NotFoundError,
     UnauthorizedError,
@@ -244,7 +243,7 @@ class Migration:
             namespace=ref.namespace,
             name=ref.name,
             code=status.code if status else 0,
-            reason=status.reason if status else type(error).__name__.removesuffix("Error"),
+            reason=reason_of(error),
             message=status.message if status else str(error),
             attempts=attempts,
         )
@@ -294,17 +293,11 @@ class Migration:
         session = self._session
         # Not in the CRD's own lane: that may be closed, and this look is what says why.
         lane = session.pool.lane(windowed=False)
-        name = self._plan.name
         try:
-            return await session.ask(
-                Operation.LOOK_UP, lane, lambda: session.calls.get_crd(name), doing=f"get CRD {name}"
-            )
-        except NotFoundError:
-            return None
+            return await session.look_up(lane, self._plan.name)
         except MigrateError as error:
             raise _Stopped(_failed("LookupFailed", error)) from error
 
 
 def _failed(reason: str, error: MigrateError) -> _Verdict:
-    conflict = isinstance(error, ConflictError)
-    return _Verdict(Outcome.FAILED, reason, str(error), refused=not conflict and is_refusal(error))
+    return _Verdict(Outcome.FAILED, reason, str(error), refused=is_refusal(error))

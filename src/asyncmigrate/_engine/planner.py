@@ -13,7 +13,7 @@ from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._results import CRDPlan, Decision, Plan
-from asyncmigrate._rules.classify import Action, Operation, is_refusal
+from asyncmigrate._rules.classify import Action, Operation, is_refusal, reason_of
 from asyncmigrate._rules.plan import decide
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.selector import Selector, parse_selector
@@ -149,18 +149,13 @@ class _Planner:
 
     async def look_up(self, name: str) -> None:
         """Look one CRD up; NotFound is an answer, at once. Only what holds for every CRD is raised."""
-        session = self._session
         try:
-            live = await session.ask(
-                Operation.LOOK_UP, self._lane, lambda: session.calls.get_crd(name), doing=f"get CRD {name}"
-            )
+            live = await self._session.look_up(self._lane, name)
         except MigrateError as error:
-            if session.classify(Operation.LOOK_UP, error) is not Action.NEW:
-                if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
-                    raise
-                self._decide(_failed(name, error))
-                return
-            live = None
+            if isinstance(error, UnauthorizedError | ConfigError) or not self._session.calls.contacted:
+                raise
+            self._decide(_failed(name, error))
+            return
         found = self._manifests.get(name)
         self._decide(decide(name, live, found.crd if found else None))
 
@@ -181,5 +176,6 @@ class _Planner:
 
 
 def _failed(name: str, error: MigrateError) -> CRDPlan:
-    reason = error.status.reason if isinstance(error, APIError) else type(error).__name__.removesuffix("Error")
-    return CRDPlan(name=name, decision=Decision.FAILED, reason=reason, message=str(error), refused=is_refusal(error))
+    return CRDPlan(
+        name=name, decision=Decision.FAILED, reason=reason_of(error), message=str(error), refused=is_refusal(error)
+    )

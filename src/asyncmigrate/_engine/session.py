@@ -12,6 +12,7 @@ from asyncmigrate._cluster.calls import Calls
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.pool import Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry
+from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate.errors import MigrateError, UsageError
@@ -69,6 +70,15 @@ class Session:
     def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
         self.retries += 1
         self.emit(Retrying(doing, attempt, wait, str(error)))
+
+    async def look_up(self, lane: Lane, name: str) -> CRD | None:
+        """Get one CRD; None, at once, where the server has none of that name."""
+        try:
+            return await self.ask(Operation.LOOK_UP, lane, lambda: self.calls.get_crd(name), doing=f"get CRD {name}")
+        except MigrateError as error:
+            if self.classify(Operation.LOOK_UP, error) is Action.NEW:
+                return None
+            raise
 
     async def ask(
         self,

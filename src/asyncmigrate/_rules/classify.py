@@ -96,6 +96,11 @@ def _classify_code(operation: Operation, code: int) -> Action:
     return Action.FAIL
 
 
+def reason_of(error: MigrateError) -> str:
+    """The error in one CamelCase word: Kubernetes' reason, or ours where no answer came."""
+    return error.status.reason if isinstance(error, APIError) else type(error).__name__.removesuffix("Error")
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether an error can get better by itself: 408, 425, 429, 500, 502-504, a lost connection, a timeout.
 

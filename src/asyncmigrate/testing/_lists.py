@@ -12,7 +12,7 @@ from asyncmigrate._rules.selector import parse_selector
 from asyncmigrate.errors import UsageError
 from asyncmigrate.testing._objects import Object, decode
 from asyncmigrate.testing._status import StatusError
-from asyncmigrate.testing._store import Compacted, Entry, Store
+from asyncmigrate.testing._store import Compacted, Store
 
 _EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -45,14 +45,14 @@ def read(store: Store, prefix: str, query: Mapping[str, str]) -> Chunk:
     except (UsageError, ValueError) as error:
         raise StatusError("BadRequest", f"unable to parse the list options: {error}") from error
     after, revision = _where(query.get("continue", ""), prefix)
-    chosen: list[tuple[str, Entry]] = []
+    chosen: list[Object] = []
     left = 0
     try:
         while True:
             want = limit - len(chosen) if limit else 0
             entries, left = store.scan(prefix, after=after, revision=revision, limit=want)
-            decoded = [(k, e, decode(e.data or b"{}", e.revision)) for k, e in entries]
-            chosen += [(k, e) for k, e, o in decoded if selector.matches(o["metadata"].get("labels") or {})]
+            objects = [decode(e.data or b"{}", e.revision) for _, e in entries]
+            chosen += [o for o in objects if selector.matches(o["metadata"].get("labels") or {})]
             if not left or not entries or (limit and len(chosen) >= limit):
                 break
             after = entries[-1][0]
@@ -66,7 +66,7 @@ def read(store: Store, prefix: str, query: Mapping[str, str]) -> Chunk:
         metadata["continue"] = _pack(_Token(entries[-1][0].removeprefix(prefix), listed_at))
         if not selector.requirements:
             metadata["remainingItemCount"] = left
-    return Chunk([decode(e.data or b"{}", e.revision) for _, e in chosen], metadata)
+    return Chunk(chosen, metadata)
 
 
 def _pack(token: _Token) -> str:
