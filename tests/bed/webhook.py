@@ -19,7 +19,7 @@ class Webhook:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.down = 0  # so many calls end in a closed connection
+        self.down = False  # every call ends in a closed connection
         self.refused = ""  # the name of an object that it refuses to convert
         self.url = ""
         self.ca = b""
@@ -33,7 +33,6 @@ class Webhook:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self.calls += 1
         if self.down:
-            self.down -= 1
             if request.transport:
                 request.transport.abort()
             raise ConnectionResetError
@@ -62,11 +61,16 @@ async def open_webhook() -> AsyncIterator[Webhook]:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     hook = Webhook()
     hook.ca = authority.cert_pem.bytes()
-    runner = web.ServerRunner(web.Server(hook.serve, access_log=None), shutdown_timeout=0.1)
+    server = web.Server(hook.serve, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     hook.url = f"https://127.0.0.1:{runner.addresses[0][1]}/convert"
     try:
         yield hook
     finally:
+        # Closing TLS politely waits for the other side, which may outlast the event loop.
+        for connection in server.connections:
+            if connection.transport:
+                connection.transport.abort()
         await runner.cleanup()

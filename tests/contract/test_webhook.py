@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asyncmigrate import Outcome, Report, RetryPolicy, plan, run
+from asyncmigrate.events import Event, Observer, Retrying
 from tests.bed.bed import Bed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.bed.webhook import Webhook, open_webhook
@@ -30,10 +31,10 @@ async def stale(bed: Bed, webhook: Webhook, count: int) -> Manifest:
     return after
 
 
-async def migrate(bed: Bed) -> Report:
+async def migrate(bed: Bed, *observers: Observer) -> Report:
     async with bed.cluster() as cluster:
         made = await plan(cluster, names=[f"widgets.{bed.group}"])
-        return await run(cluster, made, retry_policy=QUICK, webhook_policy=QUICK)
+        return await run(cluster, made, retry_policy=QUICK, webhook_policy=QUICK, observers=observers)
 
 
 async def test_objects_are_stored_as_the_webhook_converts_them(bed: Bed, webhook: Webhook) -> None:
@@ -47,8 +48,13 @@ async def test_objects_are_stored_as_the_webhook_converts_them(bed: Bed, webhook
 
 async def test_a_webhook_that_comes_back_costs_retries_and_nothing_else(bed: Bed, webhook: Webhook) -> None:
     await stale(bed, webhook, 3)
-    webhook.down = 4
-    report = await migrate(bed)
+    webhook.down = True
+
+    def back_again(event: Event) -> None:
+        if isinstance(event, Retrying):
+            webhook.down = False
+
+    report = await migrate(bed, back_again)
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert report.retries > 0
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
