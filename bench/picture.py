@@ -28,7 +28,7 @@ async def main() -> None:
             kubeconfig = server.write_kubeconfig(Path(name) / "kubeconfig")
             async with Cluster.from_kubeconfig(kubeconfig) as cluster:
                 made = await plan(cluster, manifests=[Path(name) / "crds"])
-                report = await run(cluster, made)
+                report = await run(cluster, made, settle=0)
     console.print(Text("$ asyncmigrate demo", "bold"))
     console.print(report_table(report))
     console.print(Text(demo.lesson(made), "green"))

@@ -21,8 +21,11 @@ from asyncmigrate._results import (
     Objects,
     Outcome,
     Plan,
+    PolicyRule,
     Report,
+    SpecID,
     Summary,
+    Unfinished,
 )
 from asyncmigrate._rules.classify import is_transient
 from asyncmigrate._rules.schedule import RetryPolicy
@@ -39,12 +42,15 @@ __all__ = [
     "Objects",
     "Outcome",
     "Plan",
+    "PolicyRule",
     "Report",
     "Request",
     "Response",
     "RetryPolicy",
+    "SpecID",
     "Summary",
     "Transport",
+    "Unfinished",
     "Version",
     "errors",
     "events",

@@ -22,7 +22,9 @@ class Version(msgspec.Struct, frozen=True):
 class CRD(msgspec.Struct, frozen=True, kw_only=True):
     """The few fields of a CustomResourceDefinition that a migration needs, from a manifest or from the server.
 
-    A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`.
+    A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`. `webhook` says that a conversion
+    webhook converts its objects. `changed` is the newest time in the managedFields of its writers, those of its status
+    left out: its spec, and with it the storage version, has not changed since; empty where there are none.
     """
 
     name: str
@@ -37,6 +39,8 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     terminating: bool = False
     labels: dict[str, str] = {}
+    webhook: bool = False
+    changed: str = ""
 
     @property
     def storage_versions(self) -> tuple[str, ...]:
@@ -86,11 +90,25 @@ class ObjectRef(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list. `continue_token` is empty on the last; `remaining` is None where the server does not say."""
+    """One page of a list. `continue_token` is empty on the last; `remaining` is None where the server does not say.
+
+    `resource_version` is the moment that the list as a whole shows.
+    """
 
     items: tuple[ObjectRef, ...]
     continue_token: str = ""
     remaining: int | None = None
+    resource_version: str = ""
+
+
+class Right(msgspec.Struct, frozen=True, kw_only=True):
+    """What a SelfSubjectAccessReview asks about; an empty `name` means every object, in every namespace."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    name: str = ""
 
 
 class CRDPage(msgspec.Struct, frozen=True):

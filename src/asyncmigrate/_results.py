@@ -6,7 +6,21 @@ from enum import StrEnum
 
 import msgspec
 
-from asyncmigrate._model import CRD
+from asyncmigrate._model import CRD, ObjectRef
+
+OBJECTS_FAILED = "ObjectsFailed"  # the reason of a CRD all of whose other objects were settled
+
+
+class SpecID(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What changes whenever a CRD's spec does, or the CRD is another: uid, generation and newest managedFields time."""
+
+    uid: str
+    generation: int
+    changed: str
+
+
+def spec_id(crd: CRD) -> SpecID:
+    return SpecID(uid=crd.uid, generation=crd.generation, changed=crd.changed)
 
 
 class Decision(StrEnum):
@@ -48,6 +62,20 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.added or self.dropped or self.unserved or self.storage_moves_to)
 
 
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One rule of an RBAC ClusterRole, in its words."""
+
+    api_groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """As it stands in a ClusterRole's `rules`, on one line of YAML."""
+        fields = {"apiGroups": self.api_groups, "resources": self.resources, "verbs": self.verbs}
+        words = ", ".join(f"{field}: [{', '.join(values)}]" for field, values in fields.items())
+        return f"- {{{words}}}"
+
+
 class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The decision about one CRD.
 
@@ -59,6 +87,9 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
         live: the CRD as the cluster has it; None where it has none or could not be asked.
         changes: what the manifest changes; None without a manifest or without a live CRD.
         refused: the cluster could not be reached or refused us, which is why the decision is `failed`.
+        waiting: how many objects a stale CRD has; None where the server does not say.
+        missing: the rights that a migration needs and we have not, which is why the decision is `blocked`.
+        webhook_error: what asking a stale CRD's conversion webhook came to; empty where it answers or there is none.
     """
 
     name: str
@@ -68,6 +99,9 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
     live: CRD | None = None
     changes: Changes | None = None
     refused: bool = False
+    waiting: int | None = None
+    missing: tuple[PolicyRule, ...] = ()
+    webhook_error: str = ""
 
     @property
     def storage_version(self) -> str | None:
@@ -165,6 +199,24 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class Unfinished(msgspec.Struct, frozen=True, kw_only=True):
+    """A CRD that a run left unfinished; see `Report.unfinished`.
+
+    Attributes:
+        name: the CRD's name.
+        spec: what identifies the CRD's spec as that run found it.
+        objects: the objects that failed, where all others were settled; None where the whole CRD is to be gone over.
+    """
+
+    name: str
+    spec: SpecID | None = None
+    objects: tuple[ObjectRef, ...] | None = None
+
+    def objects_of(self, plan: CRDPlan) -> tuple[ObjectRef, ...] | None:
+        """The objects that are left to do; None for all of them, as where the CRD's spec has changed since."""
+        return self.objects if plan.live is not None and spec_id(plan.live) == self.spec else None
+
+
 class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did about one CRD.
 
@@ -175,7 +227,7 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
         message: the outcome in a sentence.
         objects: the counts.
         trimmed: `status.storedVersions` was stale and is now just the storage version.
-        failures: the objects that failed.
+        failures: the objects that failed; of very many the first thousand, `objects.failed` counts all.
         refused: the cluster stopped answering or refused us, which is why the outcome is `failed`.
     """
 
@@ -191,6 +243,18 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return self.plan.name
+
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """What is left of the CRD to do; None where it is migrated, or needed nothing."""
+        if self.outcome in {Outcome.SKIPPED, Outcome.MIGRATED}:
+            return None
+        spec = spec_id(self.plan.live) if self.plan.live else None
+        objects = None
+        # Where others than the objects named are unsettled too, all have to be gone over.
+        if self.reason == OBJECTS_FAILED and len(self.failures) == self.objects.failed:
+            objects = tuple(ObjectRef(f.namespace, f.name) for f in self.failures)
+        return Unfinished(name=self.name, spec=spec, objects=objects)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,6 +280,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Nothing is blocked, failed or incomplete."""
         return all(c.outcome in {Outcome.SKIPPED, Outcome.MIGRATED} for c in self.crds) and not self.interrupted
+
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """What is left to do, for `run(..., unfinished=...)`; empty after a rehearsal, which does nothing."""
+        return () if self.dry_run else tuple(u for c in self.crds if (u := c.unfinished))
 
     @property
     def objects(self) -> Objects:

@@ -22,6 +22,7 @@ __all__ = [
     "MigrateError",
     "NotFoundError",
     "RequestTimeoutError",
+    "StateError",
     "TLSError",
     "TransportError",
     "UnauthorizedError",
@@ -36,6 +37,10 @@ class MigrateError(Exception):
 
 class UsageError(MigrateError, ValueError):
     """The caller asked for something that makes no sense, such as a label selector that does not parse."""
+
+
+class StateError(MigrateError):
+    """The state file that a run is to keep cannot be read or written, or is something else."""
 
 
 class ManifestError(MigrateError):

@@ -16,6 +16,7 @@ from asyncmigrate._results import CRDPlan, CRDReport, Failure, Plan, Report
 __all__ = [
     "CRDDecided",
     "CRDFinished",
+    "CRDSettling",
     "CRDStarted",
     "Event",
     "ManifestsRead",
@@ -29,6 +30,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "Settled",
+    "StateNotSaved",
 ]
 
 
@@ -80,8 +82,21 @@ class RunStarted(Event, frozen=True):
     dry_run: bool
 
 
+class StateNotSaved(Event, frozen=True):
+    """The state file cannot be written: the run goes on, and could not be resumed. `error` says why."""
+
+    error: str
+
+
+class CRDSettling(Event, frozen=True):
+    """A CRD's storage version has moved only just: its objects are listed in `wait` seconds."""
+
+    crd: str
+    wait: float
+
+
 class CRDStarted(Event, frozen=True):
-    """The objects of one CRD are about to be listed."""
+    """The migration of one CRD begins."""
 
     crd: str
     storage_version: str

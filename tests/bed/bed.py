@@ -154,6 +154,10 @@ class EmbeddedBed(Bed):
         for user in self._rules:
             server.add_user(user)
 
+    async def settle(self, manifest: Manifest) -> None:
+        await super().settle(manifest)
+        self.server.advance(60)
+
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)
 

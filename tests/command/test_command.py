@@ -90,7 +90,9 @@ async def test_the_json_of_a_report_is_the_contract(embedded: EmbeddedBed, tmp_p
 
 
 async def run_json(bed: Bed, *args: str | Path) -> Ended:
-    return await asyncmigrate("run", "-y", "-o", "json", *args, "--kubeconfig", bed.kubeconfig(), home=bed.folder)
+    return await asyncmigrate(
+        "run", "-y", "-o", "json", "--settle", "0", *args, "--kubeconfig", bed.kubeconfig(), home=bed.folder
+    )
 
 
 async def test_from_stale_to_current_to_nothing_to_do(bed: Bed) -> None:

@@ -26,7 +26,7 @@ async def migrate_with(bed: Bed, hook: Hook) -> Report:
         bed.client(event_hooks={"request": [hook]}) as client,
         Cluster.from_httpx(client) as cluster,
     ):
-        return await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]))
+        return await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]), settle=0)
 
 
 def once_before(method: str, ending: str, act: Callable[[], Awaitable[object]]) -> Hook:
@@ -215,7 +215,7 @@ async def test_a_continue_token_that_expires_is_no_obstacle(bed: Bed, resumable:
         bed.client(event_hooks={"request": [age_token], "response": [note]}) as client,
         Cluster.from_httpx(client) as cluster,
     ):
-        report = await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]))
+        report = await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]), settle=0)
     assert seen == [410]
     [found] = report.crds
     assert found.outcome is Outcome.MIGRATED

@@ -34,7 +34,7 @@ async def stale(bed: Bed, webhook: Webhook, count: int) -> Manifest:
 async def migrate(bed: Bed, *observers: Observer) -> Report:
     async with bed.cluster() as cluster:
         made = await plan(cluster, names=[f"widgets.{bed.group}"])
-        return await run(cluster, made, retry_policy=QUICK, webhook_policy=QUICK, observers=observers)
+        return await run(cluster, made, settle=0, retry_policy=QUICK, webhook_policy=QUICK, observers=observers)
 
 
 async def test_objects_are_stored_as_the_webhook_converts_them(bed: Bed, webhook: Webhook) -> None:

@@ -68,7 +68,7 @@ async def test_a_token_that_expires_during_a_run_is_renewed_once_for_all(embedde
             tokens.write_text(f"{second} {calls}")
 
     async with Cluster.from_kubeconfig(path) as cluster:
-        report = await run(cluster, await plan(cluster), observers=[expire])
+        report = await run(cluster, await plan(cluster), settle=0, observers=[expire])
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert report.crds[0].objects.rewritten == 300
     assert tokens.read_text() == f"{second} 2"  # once to open, once to renew, however many requests were refused
@@ -106,7 +106,7 @@ async def test_a_callers_own_api_client_is_used_and_left_open(embedded: Embedded
     configuration.refresh_api_key_hook = refresh
     async with ApiClient(configuration) as client:
         async with Cluster.from_api_client(client) as cluster:
-            report = await run(cluster, await plan(cluster))
+            report = await run(cluster, await plan(cluster), settle=0)
         assert report.crds[0].outcome is Outcome.MIGRATED
         assert hooked
         assert not client.rest_client.pool_manager.closed

@@ -79,7 +79,7 @@ def test_failures_of_one_cause_share_a_line() -> None:
 
     failures = [failed(f"w-{n}", f'denied "w-{n}"') for n in range(7)] + [failed("x", "another")]
     text = shown(report_table(report_of(reported(Outcome.INCOMPLETE, planned(Decision.STALE), *failures))))
-    assert "ns/w-0, ns/w-1, ns/w-2, ns/w-3, ns/w-4 and 2 more: 403 Forbidden" in text
+    assert "7 objects, such as ns/w-0: 403 Forbidden" in text
     assert "ns/x: 403 Forbidden: another" in text
     assert "1 min 15 s, 1,234 requests, 2 retries" in text
 

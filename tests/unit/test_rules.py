@@ -30,7 +30,7 @@ from asyncmigrate.errors import (
 )
 
 LOOK_UP, LIST, REWRITE, TRIM = Operation
-NEW, GONE, RETRY, RESUME, RECHECK, FAIL = Action
+NEW, GONE, RETRY, ISOLATE, RESUME, RECHECK, FAIL = Action
 
 
 def api(code: int, reason: str = "", message: str = "") -> APIError:
@@ -216,7 +216,7 @@ def test_requests_of_one_round_cut_the_window_once() -> None:
 
 
 def test_a_failing_page_shrinks_and_grows_back() -> None:
-    frontier = Frontier()
+    frontier = Frontier(("v1",))
     sizes = []
     for _ in range(6):
         sizes.append(frontier.limit)
@@ -230,10 +230,10 @@ def test_a_failing_page_shrinks_and_grows_back() -> None:
 
 def test_a_list_is_not_started_over_for_ever() -> None:
     expired = Status(code=410, reason="Expired", message="")
-    frontier = Frontier()
+    frontier = Frontier(("v1",))
     assert list(itertools.takewhile(bool, (frontier.expired(expired) for _ in range(99)))) == [True] * 3
     resumable = Status(code=410, reason="Expired", message="", continue_token="again")
-    frontier = Frontier()
+    frontier = Frontier(("v1",))
     assert all(frontier.expired(resumable) for _ in range(99))
 
 

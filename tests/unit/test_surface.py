@@ -14,6 +14,7 @@ import pytest
 
 import asyncmigrate
 from asyncmigrate import (
+    CRD,
     Cluster,
     CRDPlan,
     CRDReport,
@@ -109,12 +110,14 @@ def test_the_json_in_readme_has_the_fields_that_are_printed() -> None:
     shown = json.loads(block)
     objects = Objects(**shown["crds"][0]["objects"])
     failed = Failure(namespace="", name="", code=0, reason="", message="", attempts=1)
-    planned = CRDPlan(name="a.b", decision=Decision.STALE, reason="", message="")
+    live = CRD(name="a.b", group="b", plural="a", kind="A")
+    planned = CRDPlan(name="a.b", decision=Decision.STALE, reason="", message="", live=live)
     found = CRDReport(plan=planned, outcome=Outcome.FAILED, reason="", message="", objects=objects, failures=(failed,))
     report = Report(context="", server="", seconds=0, crds=(found,), requests=0, retries=0)
     printed = json.loads(report_json(report))
     assert list(shown) == list(printed)
     assert list(shown["crds"][0]) == list(printed["crds"][0])
+    assert list(shown["crds"][0]["spec"]) == list(printed["crds"][0]["spec"])
     assert list(shown["crds"][0]["objects"]) == list(printed["crds"][0]["objects"])
     assert list(shown["crds"][0]["failures"][0]) == list(printed["crds"][0]["failures"][0])
 
@@ -143,7 +146,7 @@ async def test_cancelling_a_run_ends_its_tasks_and_reports_what_was_done(embedde
         async with anyio.create_task_group() as tasks:
 
             async def go() -> None:
-                await run(cluster, made, observers=[watch])
+                await run(cluster, made, settle=0, observers=[watch])
 
             tasks.start_soon(go)
             await nearly_done.wait()

@@ -27,6 +27,7 @@ from asyncmigrate.events import Event, RequestSent, Retrying
 
 BASE = "https://api.example.test:6443"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 NAME = "widgets.example.com"
 QUICK = RetryPolicy(first_wait=0.001, max_wait=0.002, max_seconds=0.3)
 ONCE = RetryPolicy(max_tries=1)
@@ -58,6 +59,10 @@ def rewritten(name: str, version: str = "6") -> dict[str, Any]:
     return {"kind": "PartialObjectMetadata", "metadata": {"name": name, "resourceVersion": version}}
 
 
+def review(*, allowed: bool) -> dict[str, Any]:
+    return {"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}}
+
+
 def failure(code: int, reason: str, message: str = "no", **more: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"kind": "Status", "code": code, "reason": reason, "message": message} | more
 
@@ -80,7 +85,7 @@ async def planned(cluster: Cluster, policy: RetryPolicy = QUICK) -> Plan:
 
 async def migrated(cluster: Cluster, policy: RetryPolicy = QUICK, observers: list[Any] | None = None) -> Report:
     made = await planned(cluster)
-    return await run(cluster, made, retry_policy=policy, webhook_policy=policy, observers=observers or [])
+    return await run(cluster, made, settle=0, retry_policy=policy, webhook_policy=policy, observers=observers or [])
 
 
 def usual(route: respx.Route) -> httpx.Response:
@@ -94,6 +99,8 @@ def serve(api: respx.MockRouter, *names: str) -> dict[str, respx.Route]:
     """A stale CRD with objects, all going well."""
     return {
         "crd": api.get(f"{CRD_PATH}/{NAME}").respond(json=crd()),
+        "review": api.post(REVIEWS).respond(201, json=review(allowed=True)),
+        "first": api.get("/apis/example.com/v2/widgets", params={"limit": "1"}).respond(json=page(*names[:1])),
         "list": api.get("/apis/example.com/v2/widgets").respond(json=page(*names)),
         "trim": api.patch(f"{CRD_PATH}/{NAME}/status").respond(json=crd(("v2",))),
         **{
@@ -138,7 +145,7 @@ async def test_transient_answers_are_tried_again_and_counted(
     routes[where].side_effect = [httpx.Response(code, text="busy"), httpx.Response(code, text="busy"), good, good, good]
     events: list[Event] = []
     made = await plan(cluster, names=[NAME], retry_policy=QUICK, observers=[events.append])
-    report = await run(cluster, made, retry_policy=QUICK, observers=[events.append])
+    report = await run(cluster, made, settle=0, retry_policy=QUICK, observers=[events.append])
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert made.retries + report.retries == 2
     assert [e.attempt for e in events if isinstance(e, Retrying)] == [1, 2]
@@ -245,7 +252,7 @@ async def test_401_ends_the_plan_and_later_the_crd(api: respx.MockRouter, cluste
         route.respond(401, json=failure(401, "Unauthorized", "Unauthorized"))
     with pytest.raises(UnauthorizedError, match="401 Unauthorized"):
         await planned(cluster)
-    report = await run(cluster, made)
+    report = await run(cluster, made, settle=0)
     assert (report.crds[0].outcome, report.crds[0].refused) == (Outcome.FAILED, True)
 
 
@@ -259,7 +266,7 @@ async def test_a_crd_that_is_stopped_while_its_next_page_is_waited_for_ends_too(
     routes["w-0"].respond(401, json=failure(401, "Unauthorized", "Unauthorized"))
     slow = RetryPolicy(first_wait=0.1, max_seconds=60)
     with anyio.fail_after(20):
-        report = await run(cluster, made, retry_policy=slow)
+        report = await run(cluster, made, settle=0, retry_policy=slow)
     assert (report.crds[0].outcome, report.crds[0].reason) == (Outcome.FAILED, "Unauthorized")
 
 
@@ -286,7 +293,7 @@ async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
     for where in ("list", "w-0", "crd"):
         good = usual(routes[where])
         routes[where].mock(return_value=httpx.Response(200, content=body))
-        report = await run(cluster, made, retry_policy=ONCE)
+        report = await run(cluster, made, settle=0, retry_policy=ONCE)
         assert report.crds[0].outcome in {Outcome.FAILED, Outcome.INCOMPLETE}
         routes[where].mock(return_value=good)
     assert not routes["trim"].called

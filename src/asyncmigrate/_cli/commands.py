@@ -6,26 +6,32 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TextIO
 
 import anyio
 import click
 import msgspec
+import platformdirs
 from anyio.abc import TaskGroup
 
 from asyncmigrate._cli import exits
 from asyncmigrate._cli.exits import Exit
-from asyncmigrate._cli.options import Choice, Connection
+from asyncmigrate._cli.options import Choice, Connection, State
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.runner import run
+from asyncmigrate._engine.session import MAX_IN_FLIGHT
 from asyncmigrate._engine.tasks import in_thread, open_tasks
-from asyncmigrate._report.contract import plan_json, report_json
+from asyncmigrate._report.contract import plan_json, read_unfinished, report_json
 from asyncmigrate._report.display import Display
 from asyncmigrate._report.progress import Lines, Live
 from asyncmigrate._report.tables import console_for, plan_table, report_table
-from asyncmigrate._results import Plan, Report
-from asyncmigrate.errors import MigrateError
+from asyncmigrate._results import Plan, Report, Unfinished
+from asyncmigrate._rules.schedule import WEBHOOK_POLICY
+from asyncmigrate._rules.settle import SETTLE_SECONDS
+from asyncmigrate._state import StateFile
+from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
 
 
@@ -53,13 +59,18 @@ class Show(msgspec.Struct, frozen=True):
         return Live(console) if console.is_terminal else Lines(console)
 
 
-class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to run; `ask` shows the plan and asks first."""
+class RunOptions(msgspec.Struct, kw_only=True):
+    """How to run: what `run` takes; `ask` shows the plan and asks first. A `state` of None keeps none."""
 
-    dry_run: bool
-    max_in_flight: int
-    skip_blocked: bool
-    ask: bool
+    ask: bool = True
+    dry_run: bool = False
+    max_in_flight: int = MAX_IN_FLIGHT
+    rate: float | None = None
+    settle: float = SETTLE_SECONDS
+    skip_blocked: bool = False
+    state: Path | None = None
+    webhook_wait: float = WEBHOOK_POLICY.max_seconds
+    unfinished: tuple[Unfinished, ...] | None = None
 
 
 def plan_command(connection: Connection, choice: Choice, show: Show, *, check: bool) -> Exit:
@@ -75,19 +86,47 @@ def plan_command(connection: Connection, choice: Choice, show: Show, *, check: b
     return guarded(body)
 
 
-def run_command(connection: Connection, choice: Choice, show: Show, how: RunOptions) -> Exit:
+def run_command(
+    connection: Connection, choice: Choice, show: Show, how: RunOptions, *, state: State, retry_failed: str | None
+) -> Exit:
     """`asyncmigrate run`."""
 
     async def body() -> Exit:
-        async with _open(connection) as cluster:
-            with show.display() as display:
-                made = await _plan(cluster, choice, display, max_in_flight=how.max_in_flight)
-            if how.ask and made.stale and not await _confirmed(made, show):
-                click.echo("nothing was written", err=True)
+        chosen, told = choice, msgspec.structs.replace(how, state=_state_file(state))
+        if retry_failed is not None:
+            told.unfinished = read_unfinished(retry_failed)
+            chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in told.unfinished))
+            if not told.unfinished:
+                click.echo(f"{retry_failed} has nothing left to do", err=True)
                 return Exit.OK
-            return await run_and_print(cluster, made, show, how)
+        return await _plan_and_run(connection, chosen, show, told)
 
     return guarded(body)
+
+
+async def _plan_and_run(connection: Connection, choice: Choice, show: Show, how: RunOptions) -> Exit:
+    async with _open(connection) as cluster:
+        with show.display() as display:
+            made = await _plan(cluster, choice, display, max_in_flight=how.max_in_flight)
+        if how.ask and made.stale and not await _confirmed(made, show):
+            click.echo("nothing was written", err=True)
+            return Exit.OK
+        return await run_and_print(cluster, made, show, how)
+
+
+def _state_file(state: State) -> Path | None:
+    """The state file to use; the default one is done without where it cannot be used, with a word about it."""
+    if not state.kept:
+        return None
+    if state.file is not None:
+        return Path(state.file)
+    path = platformdirs.user_state_path("asyncmigrate") / "state.json"
+    try:
+        StateFile(path)
+    except StateError as error:
+        click.echo(f"warning: a killed run will begin anew: {error}", err=True)
+        return None
+    return path
 
 
 async def run_and_print(cluster: Cluster, made: Plan, show: Show, how: RunOptions) -> Exit:
@@ -105,7 +144,12 @@ async def run_and_print(cluster: Cluster, made: Plan, show: Show, how: RunOption
                 made,
                 dry_run=how.dry_run,
                 skip_blocked=how.skip_blocked,
+                unfinished=how.unfinished,
                 max_in_flight=how.max_in_flight,
+                rate=how.rate,
+                settle=how.settle,
+                state=how.state,
+                webhook_policy=msgspec.structs.replace(WEBHOOK_POLICY, max_seconds=how.webhook_wait),
                 observers=[display, keep],
             )
     finally:

@@ -52,7 +52,7 @@ async def _demo() -> Exit:
                 with show.display() as display:
                     made = await plan(cluster, manifests=[folder / "crds"], observers=[display])
                 console.print(plan_table(made))
-                how = RunOptions(dry_run=False, max_in_flight=32, skip_blocked=False, ask=False)
+                how = RunOptions(ask=False)
                 await run_and_print(cluster, made, show, how)
             click.echo(lesson(made))
     return Exit.OK
@@ -95,6 +95,7 @@ def set_scene(server: ApiServer) -> None:
     for plural in CURRENT:
         server.apply_crd(crd(plural, "v1beta1", "v1beta1"))
         _add(server, plural, "v1beta1", 0)
+    server.advance(3600)  # the release was rolled out a while ago
     server.faults.delay(_ROUND_TRIP, verb="patch")
     server.faults.delay(_SLOW_SECONDS, verb="patch", resource=f"{SLOW}.{GROUP}")
     server.faults.deny(

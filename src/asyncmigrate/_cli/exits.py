@@ -10,6 +10,7 @@ from asyncmigrate.errors import (
     ForbiddenError,
     ManifestError,
     MigrateError,
+    StateError,
     TransportError,
     UnauthorizedError,
     UsageError,
@@ -29,7 +30,7 @@ class Exit(IntEnum):
 
 def for_error(error: MigrateError) -> Exit:
     """The code for an error that ended the command."""
-    if isinstance(error, UsageError | ManifestError):
+    if isinstance(error, UsageError | ManifestError | StateError):
         return Exit.USAGE
     if isinstance(error, ConfigError | TransportError | UnauthorizedError | ForbiddenError):
         return Exit.UNREACHABLE

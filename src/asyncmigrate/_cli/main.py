@@ -60,7 +60,35 @@ def plan(*, choice: options.Choice, check: bool, output: str, verbose: int, conn
     metavar="N",
     help="Requests under way at once, over all CRDs.",
 )
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="At most N objects a second, over all CRDs; as many as the server takes by default.",
+)
+@click.option(
+    "--settle",
+    type=options.Duration(),
+    default="5s",
+    show_default=True,
+    metavar="DURATION",
+    help="How old a change of a CRD must be before its objects are listed: API servers take it up one by one.",
+)
+@click.option(
+    "--webhook-wait",
+    type=options.Duration(),
+    default="150s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s.",
+)
 @click.option("--skip-blocked", is_flag=True, help="Go on with the others where some CRDs are blocked.")
+@click.option(
+    "--retry-failed",
+    metavar="REPORT",
+    help="Take up just what failed in an earlier run, from the file that its -o json was written to.",
+)
+@options.state
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.output
 @options.connection
@@ -69,7 +97,12 @@ def run(
     choice: options.Choice,
     dry_run: str,
     max_in_flight: int,
+    rate: float | None,
+    settle: float,
+    webhook_wait: float,
     skip_blocked: bool,
+    retry_failed: str | None,
+    state: options.State,
     yes: bool,
     output: str,
     verbose: int,
@@ -78,13 +111,21 @@ def run(
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
     from asyncmigrate._cli.commands import RunOptions, Show, run_command  # noqa: PLC0415 -- keeps --help quick
 
+    if retry_failed is not None and choice != options.ALL:
+        raise click.UsageError("--retry-failed takes its CRDs from the report: name none, and give no -f, -R or -l")
     rehearse = dry_run == "server"
     if not (yes or rehearse) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
     how = RunOptions(
-        dry_run=rehearse, max_in_flight=max_in_flight, skip_blocked=skip_blocked, ask=not (yes or rehearse)
+        ask=not (yes or rehearse),
+        dry_run=rehearse,
+        max_in_flight=max_in_flight,
+        rate=rate,
+        settle=settle,
+        skip_blocked=skip_blocked,
+        webhook_wait=webhook_wait,
     )
-    sys.exit(run_command(connection, choice, Show(output, verbose), how))
+    sys.exit(run_command(connection, choice, Show(output, verbose), how, state=state, retry_failed=retry_failed))
 
 
 @main.command()

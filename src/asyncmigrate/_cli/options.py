@@ -46,6 +46,9 @@ class Choice(msgspec.Struct, frozen=True):
     selector: str
 
 
+ALL = Choice((), (), recursive=False, selector="")
+
+
 def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> Callable[[F], F]:
     """Gather the click parameters named in `fields` into one argument `into` of the command."""
 
@@ -113,6 +116,35 @@ def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, 
     if recursive and not files:
         raise click.UsageError("-R goes with -f")
     return Choice(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
+
+
+class State(msgspec.Struct, frozen=True):
+    """Where to keep how far a run has got: a file, or by default the user's state folder; or nowhere."""
+
+    file: str | None
+    kept: bool
+
+
+def state(command: F) -> F:
+    """--state, --no-state."""
+    command = _bundle("state", _state, {"file": "state", "no_state": "no_state"})(command)
+    for option in (
+        click.option("--no-state", is_flag=True, help="Keep no state: a killed run begins anew."),
+        click.option(
+            "--state",
+            metavar="FILE",
+            help="Where to keep how far each CRD has got, so that a killed run goes on where it was; "
+            "by default in your state folder.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _state(file: str | None, *, no_state: bool) -> State:
+    if file is not None and no_state:
+        raise click.UsageError("--state and --no-state exclude each other")
+    return State(file, kept=not no_state)
 
 
 def output(command: F) -> F:

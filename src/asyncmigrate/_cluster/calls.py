@@ -10,8 +10,8 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from asyncmigrate._cluster import decode
-from asyncmigrate._cluster.transport import Request, Response, Transport
-from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDPage, ObjectRef, Page, Resource
+from asyncmigrate._cluster.transport import Opened, Request, Response
+from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDPage, ObjectRef, Page, Resource, Right
 from asyncmigrate.errors import (
     APIError,
     BadAnswerError,
@@ -35,6 +35,10 @@ _GET_CRD = {"Accept": "application/json"}
 _LIST = {"Accept": _MANY_OBJECTS}
 _REWRITE = {"Accept": _ONE_OBJECT, "Content-Type": _MERGE_PATCH}
 _TRIM = {"Accept": "application/json", "Content-Type": _MERGE_PATCH}
+_REVIEW = {"Accept": "application/json", "Content-Type": "application/json"}
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+# The namespace that every cluster has, and whose uid therefore is what people call the cluster's.
+_KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 
 _OK = range(200, 300)
 _ERRORS: dict[int, type[APIError]] = {
@@ -55,8 +59,9 @@ class Calls:
     Every method raises APIError for an answer that says no, and TransportError where no (usable) answer came.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float | None, emit: Emit, contacted: bool = False) -> None:
-        self._transport = transport
+    def __init__(self, opened: Opened, *, timeout: float | None, emit: Emit, contacted: bool = False) -> None:
+        self._transport = opened.transport
+        self.clock = opened.clock
         self._timeout = timeout
         self._emit = emit
         self.requests = 0
@@ -70,20 +75,45 @@ class Calls:
         query = _query(limit=limit, continue_=token, labelSelector=selector)
         return decode.crd_page(await self._send(Request("GET", f"{_CRDS}?{query}", _GET_CRD), "list CRDs"))
 
-    async def list_page(self, resource: Resource, *, token: str, limit: int) -> Page:
+    async def list_page(self, resource: Resource, *, token: str = "", limit: int, within: float | None = None) -> Page:
         query = _query(limit=limit, continue_=token)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
-        return decode.page(await self._send(request, f"list {resource.plural}.{resource.group}"))
+        return decode.page(await self._send(request, f"list {resource.plural}.{resource.group}", within))
 
-    async def rewrite(self, resource: Resource, ref: ObjectRef, *, dry_run: bool) -> str:
+    async def review(self, right: Right) -> bool:
+        """Ask whether we may."""
+        attributes = {
+            "verb": right.verb,
+            "group": right.group,
+            "resource": right.resource,
+            "subresource": right.subresource,
+            "name": right.name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
+        }
+        return decode.allowed(
+            await self._send(Request("POST", _REVIEWS, _REVIEW, decode.encode(review)), "review our rights")
+        )
+
+    async def cluster_uid(self, *, within: float) -> str:
+        """What tells this cluster from others, wherever it is reached: the uid of its namespace kube-system."""
+        return decode.namespace_uid(await self._send(Request("GET", _KUBE_SYSTEM, _GET_CRD), "get kube-system", within))
+
+    async def rewrite(self, resource: Resource, ref: ObjectRef, *, dry_run: bool, within: float | None = None) -> str:
         """Send an empty merge patch: the server encodes its newest state of the object anew.
+
+        `within` bounds this request, in seconds, where it has less time than others.
 
         Returns:
             The resource version after it. The listed one means that nothing had to be written.
         """
         target = resource.object_path(ref.namespace, ref.name)
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _REWRITE, b"{}")
-        return decode.resource_version(await self._send(request, f"rewrite {resource.plural}.{resource.group} {ref}"))
+        doing = f"rewrite {resource.plural}.{resource.group} {ref}"
+        return decode.resource_version(await self._send(request, doing, within))
 
     async def trim(self, crd: CRD, storage_version: str, *, dry_run: bool) -> CRD:
         """Write `status.storedVersions`; 409 where the CRD is another, or at another resource version, than `crd`."""
@@ -95,19 +125,20 @@ class Calls:
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, decode.encode(patch))
         return decode.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"))
 
-    async def _send(self, request: Request, doing: str) -> bytes:
-        response = await self._exchange(request)
+    async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
+        response = await self._exchange(request, within)
         if response.status in _OK:
             return response.body
         raise _error(response, doing)
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _exchange(self, request: Request, within: float | None) -> Response:
         self.requests += 1
         began = time.perf_counter()
         status = 0
         try:
-            response = await self._transport.send(request, within=self._timeout)
+            response = await self._transport.send(request, within=_sooner(self._timeout, within))
             status = response.status
+            self.clock.note(response.headers)
         except BadAnswerError:
             self.contacted = True
             raise
@@ -115,6 +146,10 @@ class Calls:
             self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began))
         self.contacted = True
         return response
+
+
+def _sooner(a: float | None, b: float | None) -> float | None:
+    return min(a, b) if a is not None and b is not None else a if b is None else b
 
 
 def _error(response: Response, doing: str) -> APIError:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 class _ListMeta(msgspec.Struct, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
+    resource_version: str = ""
     remaining_item_count: int | None = None
 
 
@@ -38,6 +39,11 @@ class _ObjectList(msgspec.Struct):
     items: list[_Object] | None = None
 
 
+class _ManagedFields(msgspec.Struct):
+    time: str = ""
+    subresource: str = ""
+
+
 class _CRDMeta(msgspec.Struct, rename="camel"):
     name: str
     uid: str = ""
@@ -45,6 +51,7 @@ class _CRDMeta(msgspec.Struct, rename="camel"):
     generation: int = 0
     deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
+    managed_fields: tuple[_ManagedFields, ...] | None = None
 
 
 class _CRDNames(msgspec.Struct):
@@ -52,11 +59,16 @@ class _CRDNames(msgspec.Struct):
     kind: str
 
 
+class _Conversion(msgspec.Struct):
+    strategy: str = "None"
+
+
 class _CRDSpec(msgspec.Struct):
     group: str
     names: _CRDNames
     scope: str
     versions: tuple[Version, ...]
+    conversion: _Conversion | None = None
 
 
 class _CRDStatus(msgspec.Struct, rename="camel"):
@@ -74,6 +86,20 @@ class _CRDList(msgspec.Struct):
     kind: str
     metadata: _ListMeta
     items: list[_CRDObject] | None = None
+
+
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool
+
+
+class _Review(msgspec.Struct):
+    kind: str
+    status: _ReviewStatus
+
+
+class _Namespace(msgspec.Struct):
+    kind: str
+    metadata: _CRDMeta
 
 
 class _StatusDetails(msgspec.Struct, rename="camel"):
@@ -95,6 +121,8 @@ _decode_object = msgspec.json.Decoder(_Object).decode
 _decode_objects = msgspec.json.Decoder(_ObjectList).decode
 _decode_crd = msgspec.json.Decoder(_CRDObject).decode
 _decode_crds = msgspec.json.Decoder(_CRDList).decode
+_decode_review = msgspec.json.Decoder(_Review).decode
+_decode_namespace = msgspec.json.Decoder(_Namespace).decode
 _decode_status = msgspec.json.Decoder(_StatusObject).decode
 
 
@@ -129,6 +157,7 @@ def page(body: bytes) -> Page:
         ),
         continue_token=answer.metadata.continue_,
         remaining=answer.metadata.remaining_item_count,
+        resource_version=answer.metadata.resource_version,
     )
 
 
@@ -142,6 +171,19 @@ def crd_page(body: bytes) -> CRDPage:
     answer = _decoded(_decode_crds, body, "CustomResourceDefinitionList")
     _check_kind(answer.kind, "CustomResourceDefinitionList", body)
     return CRDPage(tuple(map(_crd, answer.items or ())), answer.metadata.continue_)
+
+
+def allowed(body: bytes) -> bool:
+    """The answer to a SelfSubjectAccessReview."""
+    answer = _decoded(_decode_review, body, "SelfSubjectAccessReview")
+    _check_kind(answer.kind, "SelfSubjectAccessReview", body)
+    return answer.status.allowed
+
+
+def namespace_uid(body: bytes) -> str:
+    answer = _decoded(_decode_namespace, body, "Namespace")
+    _check_kind(answer.kind, "Namespace", body)
+    return answer.metadata.uid
 
 
 def _crd(answer: _CRDObject) -> CRD:
@@ -159,6 +201,9 @@ def _crd(answer: _CRDObject) -> CRD:
         generation=meta.generation,
         terminating=meta.deletion_timestamp is not None,
         labels=meta.labels or {},
+        webhook=spec.conversion is not None and spec.conversion.strategy == "Webhook",
+        # Times are RFC 3339 in UTC and whole seconds, so that they sort as text.
+        changed=max((m.time for m in meta.managed_fields or () if m.subresource != "status"), default=""),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import msgspec
@@ -55,10 +57,31 @@ class Transport(Protocol):
         ...
 
 
+class ServerClock:
+    """What the server's clock shows, from the `Date` of its last answer; never ahead of it."""
+
+    def __init__(self) -> None:
+        self._date = ""
+        self._noted = 0.0
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        if date := headers.get("date"):
+            self._date, self._noted = date, time.monotonic()
+
+    @property
+    def now(self) -> float | None:
+        """Seconds since the epoch; None where no answer has told yet."""
+        try:
+            return parsedate_to_datetime(self._date).timestamp() + time.monotonic() - self._noted
+        except ValueError:
+            return None
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A transport, and what it leads to."""
+    """A transport, what it leads to, and what time it is there."""
 
     transport: Transport
     server: str
     context: str = ""
+    clock: ServerClock = field(default_factory=ServerClock)

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from asyncmigrate import _manifests
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._model import CRD, CRDPage
@@ -79,7 +80,7 @@ async def plan(
             for name in wanted:
                 lookups.start_soon(planner.look_up, name)
         else:
-            await planner.from_live(selector)
+            await planner.from_live(lookups, selector)
     result = planner.result()
     session.emit(PlanFinished(result))
     return result
@@ -91,6 +92,7 @@ class _Planner:
         self._names = names
         self._selector = selector
         self._lane = session.pool.lane(windowed=False)
+        self._preflight = Preflight(session, self._lane)
         self._manifests: dict[str, _manifests.Found] = {}
         self._decided: dict[str, CRDPlan] = {}
 
@@ -123,7 +125,7 @@ class _Planner:
         if missing := sorted(self._names - self._manifests.keys()):
             raise UsageError(f"no manifest given has CRD {missing[0]}")
 
-    async def from_live(self, selector: str) -> None:
+    async def from_live(self, lookups: TaskGroup, selector: str) -> None:
         """Decide from the pages of live CRDs; no further lookup is needed."""
         calls = self._session.calls
         token = ""
@@ -142,7 +144,11 @@ class _Planner:
                     raise
                 continue
             for crd in page.items:
-                self._decide(decide(crd.name, crd))
+                decision = decide(crd.name, crd)
+                if decision.decision is Decision.STALE:
+                    lookups.start_soon(self._decide, decision)
+                else:
+                    self._note(decision)
             token = page.continue_token
             if not token:
                 return
@@ -154,12 +160,15 @@ class _Planner:
         except MigrateError as error:
             if isinstance(error, UnauthorizedError | ConfigError) or not self._session.calls.contacted:
                 raise
-            self._decide(_failed(name, error))
+            self._note(_failed(name, error))
             return
         found = self._manifests.get(name)
-        self._decide(decide(name, live, found.crd if found else None))
+        await self._decide(decide(name, live, found.crd if found else None))
 
-    def _decide(self, decision: CRDPlan) -> None:
+    async def _decide(self, decision: CRDPlan) -> None:
+        self._note(await self._preflight.look(decision) if decision.decision is Decision.STALE else decision)
+
+    def _note(self, decision: CRDPlan) -> None:
         self._decided[decision.name] = decision
         self._session.emit(CRDDecided(decision))
 

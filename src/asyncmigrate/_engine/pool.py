@@ -1,6 +1,7 @@
 """The shared budget of requests in flight: a fixed crew of workers, and a lane with its own window for each CRD.
 
-A job that waits for its next try is in neither: it holds no worker, no slot and no place in its lane's window.
+The budget is a window too: a server that is full cuts it for all, whichever CRD was told so. A job that waits for its
+next try is in neither: it holds no worker, no slot and no place in its lane's window.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TypeVar
 import anyio
 
 from asyncmigrate._engine.tasks import open_tasks
-from asyncmigrate._rules.classify import means_overload
+from asyncmigrate._rules.classify import is_server_full, means_overload
 from asyncmigrate._rules.window import Window
 from asyncmigrate.errors import MigrateError
 
@@ -29,7 +30,8 @@ class Health(Enum):
     """What a job's answer says about how much the server can take."""
 
     GOOD = auto()
-    OVERLOADED = auto()
+    STRAINED = auto()  # what this CRD's requests meet: its webhook, its etcd, the way there
+    FULL = auto()  # the server as a whole
 
 
 class LaneClosedError(MigrateError):
@@ -40,7 +42,9 @@ Job = Callable[[], Awaitable[Health]]
 
 
 def health_of(error: MigrateError) -> Health:
-    return Health.OVERLOADED if means_overload(error) else Health.GOOD
+    if is_server_full(error):
+        return Health.FULL
+    return Health.STRAINED if means_overload(error) else Health.GOOD
 
 
 class Lane:
@@ -72,7 +76,10 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self._window = Window(size, first=size)
+        self._in_flight = 0
         self._permits: asyncio.Queue[Lane] = asyncio.Queue()
+        self._parked: deque[Lane] = deque()  # permits that the server is too full for
         self._waiting: list[tuple[float, int, Lane, Job]] = []
         self._number = count()
         self._sooner = anyio.Event()
@@ -153,24 +160,35 @@ class Pool:
     async def _work(self) -> None:
         while True:
             lane = await self._permits.get()
-            lane.permits -= 1
-            if not lane.ready or lane.room < 1:
+            if self._in_flight >= self._window.size:
+                self._parked.append(lane)
                 continue
-            job = lane.ready.popleft()
-            lane.in_flight += 1
-            window = lane.window
-            epoch = window.epoch if window else 0
-            try:
-                health = await job()
-            finally:
-                lane.in_flight -= 1
-                lane.landed.set()
-            if window:
-                if health is Health.GOOD:
-                    window.good()
-                else:
-                    window.bad(epoch)
-            self._grant(lane)
+            lane.permits -= 1
+            if lane.ready and lane.room >= 1:
+                await self._run(lane, lane.ready.popleft())
+                self._grant(lane)
+            while self._parked and self._in_flight + self._permits.qsize() < self._window.size:
+                self._permits.put_nowait(self._parked.popleft())
+
+    async def _run(self, lane: Lane, job: Job) -> None:
+        window = lane.window
+        epochs = self._window.epoch, window.epoch if window else 0
+        lane.in_flight += 1
+        self._in_flight += 1
+        try:
+            health = await job()
+        finally:
+            lane.in_flight -= 1
+            self._in_flight -= 1
+            lane.landed.set()
+        if health is Health.GOOD:
+            self._window.good()
+        elif health is Health.FULL:
+            self._window.bad(epochs[0])
+        if window and health is Health.GOOD:
+            window.good()
+        elif window:
+            window.bad(epochs[1])
 
     async def _keep_time(self) -> None:
         while True:

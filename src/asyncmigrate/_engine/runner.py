@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
+from anyio.abc import TaskGroup
+
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.memory import Memory
 from asyncmigrate._engine.migration import Migration
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
-from asyncmigrate._engine.tasks import open_tasks
-from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report
+from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report, Unfinished
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.settle import SETTLE_SECONDS
+from asyncmigrate._state import StateFile
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, Observer, RunFinished, RunStarted
 
 _OUTCOME_WITHOUT_RUN = {
     Decision.NEW: Outcome.SKIPPED,
     Decision.CURRENT: Outcome.SKIPPED,
-    Decision.STALE: Outcome.SKIPPED,  # only where blocked CRDs keep the whole plan from being run
+    Decision.STALE: Outcome.SKIPPED,  # where blocked CRDs hold all back, or only what failed before is taken up
     Decision.BLOCKED: Outcome.BLOCKED,
     Decision.FAILED: Outcome.FAILED,
 }
@@ -28,7 +34,11 @@ async def run(
     *,
     dry_run: bool = False,
     skip_blocked: bool = False,
+    unfinished: Iterable[Unfinished] | None = None,
     max_in_flight: int = MAX_IN_FLIGHT,
+    rate: float | None = None,
+    settle: float = SETTLE_SECONDS,
+    state: str | os.PathLike[str] | None = None,
     retry_policy: RetryPolicy = DEFAULT_POLICY,
     webhook_policy: RetryPolicy = WEBHOOK_POLICY,
     observers: Iterable[Observer] = (),
@@ -44,14 +54,23 @@ async def run(
         dry_run: rehearse: every write is sent with `dryRun=All`, and nothing changes. `rewritten` then counts the
             objects that can be rewritten.
         skip_blocked: migrate the stale CRDs even where others are blocked; without it nothing at all is written then.
+        unfinished: what an earlier run left, as `Report.unfinished` has it: only these CRDs are migrated, and of those
+            whose spec has not changed since only the objects that failed. None migrates every stale CRD.
         max_in_flight: requests under way at once, over all CRDs, 32 by default.
+        rate: at most so many objects a second, over all CRDs; None, the default, for as many as the server takes.
+        settle: seconds since a CRD's spec changed before its objects are listed, 5 by default: API servers take up a
+            new storage version one after the other, and one that lags still writes the old one. 0 only where that was
+            long ago.
+        state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
+            Runs may share it.
         retry_policy: how long to try again what can get better, 30 s by default for each object or call.
         webhook_policy: the same where a webhook does not answer, 150 s by default: certificates being rotated take
             60 to 90 s.
         observers: called with each event.
 
     Raises:
-        UsageError: the plan was made on another cluster.
+        UsageError: the plan was made on another cluster, or a number makes no sense.
+        StateError: the state file cannot be used. Nothing has been written then.
     """
     if plan.server != cluster.server:
         raise UsageError(f"the plan was made on {plan.server}, and this cluster is {cluster.server}")
@@ -61,38 +80,81 @@ async def run(
         policies=Policies(retry_policy, webhook_policy),
         observers=observers,
         contacted=True,
+        settle=settle,
+        rate=rate,
     )
-    held_back = bool(plan.blocked) and not skip_blocked
-    stale = () if held_back else plan.stale
-    migrations = {c.name: Migration(session, c, dry_run=dry_run) for c in stale}
-    session.emit(RunStarted(plan, len(stale), dry_run))
-    interrupted = True
-    try:
-        for crd_plan in plan.crds:
-            if crd_plan.name not in migrations:
-                session.emit(CRDFinished(_without_run(crd_plan)))
-        async with session.pool.crew(), open_tasks() as tasks:
-            for migration in migrations.values():
-                tasks.start_soon(migration.run)
-        interrupted = False
-    finally:
-        report = Report(
-            context=cluster.context,
-            server=cluster.server,
+    stale = () if plan.blocked and not skip_blocked else plan.stale
+    file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None
+    work = _Run(session, Memory(session, file), plan, dry_run=dry_run)
+    work.take(stale, None if unfinished is None else tuple(unfinished))
+    return await work.go()
+
+
+class _Run:
+    """The migrations of one run, and its report."""
+
+    def __init__(self, session: Session, memory: Memory, plan: Plan, *, dry_run: bool) -> None:
+        self._session = session
+        self._memory = memory
+        self._plan = plan
+        self._dry_run = dry_run
+        self._migrations: dict[str, Migration] = {}
+
+    def take(self, stale: tuple[CRDPlan, ...], unfinished: tuple[Unfinished, ...] | None) -> None:
+        """Take up stale CRDs: all, or those that an earlier run left unfinished."""
+        left = None if unfinished is None else {u.name: u for u in unfinished}
+        for crd in stale:
+            if left is None or crd.name in left:
+                only = left[crd.name].objects_of(crd) if left else None
+                self._migrations[crd.name] = Migration(
+                    self._session, self._memory, crd, dry_run=self._dry_run, only=only
+                )
+
+    async def go(self) -> Report:
+        session = self._session
+        session.emit(RunStarted(self._plan, len(self._migrations), self._dry_run))
+        interrupted = True
+        try:
+            for crd_plan in self._plan.crds:
+                if crd_plan.name not in self._migrations:
+                    session.emit(CRDFinished(self._without_run(crd_plan)))
+            async with session.pool.crew(), open_tasks() as tasks:
+                await self._work(tasks)
+            interrupted = False
+        finally:
+            self._memory.close()
+            report = self._report(interrupted=interrupted)
+            session.emit(RunFinished(report))
+        return report
+
+    async def _work(self, tasks: TaskGroup) -> None:
+        if not self._migrations:
+            return
+        await self._memory.open()
+        tasks.start_soon(self._memory.keep)
+        async with open_tasks() as migrations:
+            for migration in self._migrations.values():
+                migrations.start_soon(migration.run)
+        tasks.cancel_scope.cancel()
+
+    def _report(self, *, interrupted: bool) -> Report:
+        session, done = self._session, self._migrations
+        return Report(
+            context=session.cluster.context,
+            server=session.cluster.server,
             seconds=session.seconds,
-            crds=tuple(migrations[c.name].report if c.name in migrations else _without_run(c) for c in plan.crds),
+            crds=tuple(done[c.name].report if c.name in done else self._without_run(c) for c in self._plan.crds),
             requests=session.calls.requests,
             retries=session.retries,
-            dry_run=dry_run,
+            dry_run=self._dry_run,
             interrupted=interrupted,
         )
-        session.emit(RunFinished(report))
-    return report
 
-
-def _without_run(plan: CRDPlan) -> CRDReport:
-    reason, message = plan.reason, plan.message
-    if plan.decision is Decision.STALE:
-        reason, message = "PlanBlocked", "nothing is written while another CRD of the plan is blocked"
-    outcome = _OUTCOME_WITHOUT_RUN[plan.decision]
-    return CRDReport(plan=plan, outcome=outcome, reason=reason, message=message, refused=plan.refused)
+    def _without_run(self, plan: CRDPlan) -> CRDReport:
+        reason, message = plan.reason, plan.message
+        if plan.decision is Decision.STALE:
+            reason, message = "NotTakenUp", "the earlier run's report has nothing left to do here"
+            if self._plan.blocked:
+                reason, message = "PlanBlocked", "nothing is written while another CRD of the plan is blocked"
+        outcome = _OUTCOME_WITHOUT_RUN[plan.decision]
+        return CRDReport(plan=plan, outcome=outcome, reason=reason, message=message, refused=plan.refused)

@@ -14,7 +14,9 @@ from asyncmigrate._engine.pool import Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.pace import Pace
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate.errors import MigrateError, UsageError
 from asyncmigrate.events import Event, Observer, Retrying
 
@@ -44,16 +46,23 @@ class Session:
         policies: Policies,
         observers: Iterable[Observer],
         contacted: bool = False,
+        settle: float = SETTLE_SECONDS,
+        rate: float | None = None,
     ) -> None:
         if max_in_flight < 1:
             raise UsageError(f"max_in_flight is {max_in_flight}: it must be at least 1")
+        if settle < 0:
+            raise UsageError(f"settle is {settle:g}: it must be at least 0 seconds")
+        if rate is not None and rate <= 0:
+            raise UsageError(f"rate is {rate:g}: it must be more than 0 objects a second")
         self.cluster = cluster
         self.policies = policies
         self._observers = tuple(observers)
         self.pool = Pool(max_in_flight)
-        opened = cluster.opened
-        self.calls = Calls(opened.transport, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
+        self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
+        self.settle = settle
+        self._pace = Pace(rate) if rate is not None else None
         self._began = anyio.current_time()
 
     @property
@@ -70,6 +79,11 @@ class Session:
     def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
         self.retries += 1
         self.emit(Retrying(doing, attempt, wait, str(error)))
+
+    async def pace(self) -> None:
+        """Wait until one more object may be sent; a wait holds no slot and no worker."""
+        if self._pace is not None and (wait := self._pace.wait(anyio.current_time())) > 0:
+            await anyio.sleep(wait)
 
     async def look_up(self, lane: Lane, name: str) -> CRD | None:
         """Get one CRD; None, at once, where the server has none of that name."""
@@ -88,6 +102,7 @@ class Session:
         *,
         doing: str,
         on_retry: Callable[[], None] = lambda: None,
+        policy: RetryPolicy | None = None,
     ) -> T:
         """Make one call through the pool, again while its errors can get better; the waits hold no slot."""
 
@@ -99,5 +114,8 @@ class Session:
             return isinstance(error, MigrateError) and self.classify(operation, error) is Action.RETRY
 
         return await retry(
-            lambda: self.pool.call(lane, call), policy=self.policies.choose, retry_on=worth_it, on_retry=noted
+            lambda: self.pool.call(lane, call),
+            policy=policy or self.policies.choose,
+            retry_on=worth_it,
+            on_retry=noted,
         )

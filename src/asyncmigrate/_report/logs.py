@@ -12,6 +12,7 @@ from asyncmigrate._results import Decision
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
+    CRDSettling,
     CRDStarted,
     Event,
     ManifestsRead,
@@ -19,6 +20,7 @@ from asyncmigrate.events import (
     PageListed,
     RequestSent,
     Retrying,
+    StateNotSaved,
 )
 
 
@@ -51,7 +53,9 @@ class Logs(Plain):
             case CRDFinished(report=report):
                 if report.plan.decision is Decision.STALE:
                     self._log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
-            case ManifestsRead() | CRDStarted() | PageListed():
+            case StateNotSaved(error=error):
+                self._log.warning("state not saved", error=error)
+            case ManifestsRead() | CRDStarted() | CRDSettling() | PageListed():
                 self._log.info(_name(event), **msgspec.structs.asdict(event))
 
 

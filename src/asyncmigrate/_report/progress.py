@@ -16,6 +16,7 @@ from asyncmigrate._results import CRDReport, Decision, Outcome
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
+    CRDSettling,
     CRDStarted,
     Event,
     ObjectFailed,
@@ -25,6 +26,7 @@ from asyncmigrate.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    StateNotSaved,
 )
 
 _ROWS = 8  # CRDs shown at a time
@@ -40,6 +42,7 @@ class Tally:
         self.finished = 0
         self.total: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
+        self.settling: set[str] = set()
         self.failed = 0
         self.retries = 0
         self.began = time.monotonic()
@@ -51,7 +54,10 @@ class Tally:
             case RunStarted(stale=stale):
                 self.stale = stale
                 self.began = time.monotonic()
+            case CRDSettling(crd=crd):
+                self.settling.add(crd)
             case PageListed(crd=crd, objects=objects, remaining=remaining):
+                self.settling.discard(crd)
                 self.total[crd] = max(self.total[crd], self.done[crd] + objects + (remaining or 0))
             case ObjectSettled(crd=crd):
                 self.done[crd] += 1
@@ -62,6 +68,7 @@ class Tally:
                 self.retries += 1
             case CRDFinished(report=report) if report.plan.decision is Decision.STALE:
                 self.finished += 1
+                self.settling.discard(report.name)
 
     @property
     def decided(self) -> str:
@@ -75,9 +82,11 @@ class Tally:
         left = f", {words.duration((total - done) / rate)} left" if rate and total > done else ""
         failed = f", {words.number(self.failed)} failed" if self.failed else ""
         retries = f", {words.count(self.retries, 'retry', 'retries')}" if self.retries else ""
+        settling = f", waiting for {words.count(len(self.settling), 'CRD')} to settle" if self.settling else ""
         return (
             f"{words.number(self.finished)} of {words.count(self.stale, 'CRD')}, "
-            f"{words.number(done)} of {words.count(total, 'object')}, {words.number(rate)}/s{left}{failed}{retries}"
+            f"{words.number(done)} of {words.count(total, 'object')}, {words.number(rate)}/s"
+            f"{left}{failed}{retries}{settling}"
         )
 
 
@@ -124,7 +133,9 @@ class Live:
                 self._advance(crd)
             case CRDFinished(report=report):
                 self._finish(report)
-            case RunStarted() | Retrying():
+            case StateNotSaved(error=error):
+                self._progress.console.print(f"warning: a killed run will begin anew: {error}", style="yellow")
+            case RunStarted() | Retrying() | CRDSettling():
                 self._advance("")
             case _:
                 return
@@ -171,6 +182,10 @@ class Lines(Plain):
                 self._say(self._tally.decided)
             case CRDFinished(report=report) if report.plan.decision is Decision.STALE:
                 self._say(f"{report.name}: {report.outcome}, {words.objects_line(report.objects)}: {report.message}")
+            case CRDSettling(crd=crd, wait=wait):
+                self._say(f"{crd}: its storage version has moved only just: listing in {words.duration(wait)}")
+            case StateNotSaved(error=error):
+                self._say(f"warning: a killed run will begin anew: {error}")
             case RunFinished():
                 return
             case _ if time.monotonic() >= self._next:

@@ -10,10 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from asyncmigrate._report import words
-from asyncmigrate._results import CRDPlan, CRDReport, Decision, Failure, Outcome, Plan, Report
+from asyncmigrate._results import CRDPlan, CRDReport, Decision, Failure, Objects, Outcome, Plan, Report
 
 _ALL_ROWS = 20  # so few CRDs are all shown
-_EXAMPLES = 5
 _STYLES = {
     Decision.NEW: "dim",
     Decision.CURRENT: "green",
@@ -40,13 +39,14 @@ def _table(*columns: str) -> Table:
 def plan_table(plan: Plan) -> RenderableType:
     """The plan: a row for each CRD that is not simply new or current, then the counts."""
     rows = [c for c in plan.crds if len(plan.crds) <= _ALL_ROWS or _wants_a_row(c)]
-    table = _table("CRD", "DECISION", "STORAGE", "STORED", "THE MANIFEST CHANGES", "WHY")
+    table = _table("CRD", "DECISION", "STORAGE", "STORED", "#OBJECTS", "THE MANIFEST CHANGES", "WHY")
     for crd in rows:
         table.add_row(
             crd.name,
             Text(crd.decision, _style(crd.decision)),
             crd.storage_version or "",
             ",".join(crd.stored_versions),
+            "" if crd.waiting is None else words.number(crd.waiting),
             words.changes_words(crd.changes),
             crd.message,
         )
@@ -65,13 +65,13 @@ def _wants_a_row(crd: CRDPlan) -> bool:
 def report_table(report: Report) -> RenderableType:
     """The report: a row for each CRD that was not skipped, the failures by cause, then the counts."""
     rows = [c for c in report.crds if len(report.crds) <= _ALL_ROWS or _was_worked_on(c)]
-    table = _table("CRD", "OUTCOME", "#LISTED", "#REWRITTEN", "#UNCHANGED", "#GONE", "#FAILED", "TRIMMED", "WHY")
+    counts = Objects.__struct_fields__
+    table = _table("CRD", "OUTCOME", *(f"#{field.upper()}" for field in counts), "TRIMMED", "WHY")
     for crd in rows:
-        o = crd.objects
         table.add_row(
             crd.name,
             Text(crd.outcome, _style(crd.outcome)),
-            *(words.number(n) for n in (o.listed, o.rewritten, o.unchanged, o.gone, o.failed)),
+            *(words.number(getattr(crd.objects, field)) for field in counts),
             "yes" if crd.trimmed else "",
             crd.message,
         )
@@ -95,14 +95,15 @@ def _failures(crd: CRDReport) -> Text:
         # The object's own name in a message would make every cause a cause of its own.
         message = failure.message.replace(failure.name, "…")
         by_cause.setdefault((failure.code, failure.reason, message), []).append(failure)
-    lines = [Text(f"{crd.name}:", "bold")]
+    unnamed = crd.objects.failed - len(crd.failures)
+    lines = [Text(f"{crd.name}:" + (f" (and {words.number(unnamed)} more failures)" if unnamed else ""), "bold")]
     for failures in by_cause.values():
         example = failures[0]
-        named = [f"{f.namespace}/{f.name}" if f.namespace else f.name for f in failures[:_EXAMPLES]]
-        more = f" and {len(failures) - _EXAMPLES} more" if len(failures) > _EXAMPLES else ""
+        named = f"{example.namespace}/{example.name}" if example.namespace else example.name
+        more = f"{words.count(len(failures), 'object')}, such as " if len(failures) > 1 else ""
         cause = f"{example.code or 'no answer'} {example.reason}: {example.message}"
         tries = f" (tried {example.attempts} times)" if example.attempts > 1 else ""
-        lines.append(Text(f"  {', '.join(named)}{more}: {cause}{tries}", "red"))
+        lines.append(Text(f"  {more}{named}: {cause}{tries}", "red"))
     return Text("\n").join(lines)
 
 

@@ -25,6 +25,7 @@ class Action(Enum):
     NEW = auto()  # looked up and not there: nothing to migrate
     GONE = auto()  # it was there and is not any more: settled, once that is certain
     RETRY = auto()
+    ISOLATE = auto()  # an object on the page cannot be converted: find it, and list the others
     RESUME = auto()  # go on with the token in the 410's body, or start the list over
     RECHECK = auto()  # read the CRD again and decide anew
     FAIL = auto()
@@ -73,6 +74,8 @@ def classify(operation: Operation, error: MigrateError, *, contacted: bool = Tru
     person at a terminal should not wait for it.
     """
     if isinstance(error, APIError):
+        if operation is Operation.LIST and is_unconvertible(error):
+            return Action.ISOLATE
         return _classify_code(operation, effective_code(error))
     if isinstance(error, TLSError):
         return Action.FAIL
@@ -118,6 +121,28 @@ def is_webhook_down(error: MigrateError) -> bool:
         return False
     message = error.status.message
     return "failed calling webhook" in message or ("conversion webhook for" in message and 'Post "' in message)
+
+
+_UNCONVERTIBLE = (
+    "conversion webhook for",
+    "request to convert CR from an invalid group/version",
+    "unable to convert",
+    "object not decodable",
+)
+
+
+def is_unconvertible(error: MigrateError) -> bool:
+    """Tell a stored object that the server cannot decode or convert, which fails every list that it is on."""
+    if not isinstance(error, APIError) or effective_code(error) != 500 or is_webhook_down(error):  # noqa: PLR2004
+        return False
+    return any(words in error.status.message for words in _UNCONVERTIBLE)
+
+
+def is_server_full(error: MigrateError) -> bool:
+    """Tell a server that lets no more in, whoever asks for what; one that reads a CRD's objects anew is not full."""
+    if not isinstance(error, APIError) or effective_code(error) != 429:  # noqa: PLR2004 -- TooManyRequests
+        return False
+    return "storage is (re)initializing" not in error.status.message
 
 
 def means_overload(error: MigrateError) -> bool:

@@ -88,5 +88,13 @@ def access_version(crd: CRD) -> str | None:
     return served[-1] if served else None
 
 
+def list_versions(crd: CRD) -> tuple[str, ...]:
+    """The versions to list objects through: first that of `access_version`, then those that may need no conversion."""
+    first = access_version(crd)
+    others = [v for v in crd.served_versions if v != first]
+    others.sort(key=lambda v: v not in crd.stored_versions)
+    return (first, *others) if first else ()
+
+
 def _and(names: tuple[str, ...] | list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -11,6 +11,7 @@ from asyncmigrate.testing import _crds, _lists
 from asyncmigrate.testing._convert import convert
 from asyncmigrate.testing._faults import Faults
 from asyncmigrate.testing._objects import (
+    Clock,
     Kind,
     Object,
     decode,
@@ -66,6 +67,7 @@ class Api:
     def __init__(self) -> None:
         self.store = Store()
         self.faults = Faults()
+        self.clock = Clock()
         for name in ("default", "kube-system"):
             self.add(self.namespaces(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
@@ -152,12 +154,12 @@ class Api:
         body = _crds.as_version(body, c.api_version)
         if c.namespaced and self.store.get(f"/registry/namespaces/{call.namespace}") is None:
             raise not_found("", "namespaces", call.namespace)
-        obj = prepare_create(body, c.kind, has_status=c.has_status, manager=call.manager)
+        obj = prepare_create(body, c.kind, has_status=c.has_status, manager=call.manager, at=self.clock.stamp())
         if c.namespaced:
             obj["metadata"]["namespace"] = call.namespace
         if c.kind == _crds.KIND:
             _crds.validate(obj)
-            _crds.complete(obj)
+            _crds.complete(obj, at=self.clock.stamp())
         key = c.key(call.namespace, obj["metadata"]["name"])
         data = await self._stored_form(call, obj)
         if self.store.get(key) is not None:
@@ -190,13 +192,19 @@ class Api:
             [old] = await self._shown(call, [decode(entry.data, entry.revision)])
             changed = _crds.as_version(change(old), c.api_version)
             new = prepare_update(
-                changed, old, c.kind, part=call.subresource, has_status=c.has_status, manager=call.manager
+                changed,
+                old,
+                c.kind,
+                part=call.subresource,
+                has_status=c.has_status,
+                manager=call.manager,
+                at=self.clock.stamp(),
             )
             if c.kind == _crds.KIND and new is not old and call.subresource != "status":
                 # As in the API server: the status endpoint checks nothing, and validation sees storedVersions.
                 _crds.validate(new)
             if c.kind == _crds.KIND and new is not old:
-                _crds.complete(new, spec_changed=call.subresource != "status")
+                _crds.complete(new, at=self.clock.stamp(), spec_changed=call.subresource != "status")
             data = await self._stored_form(call, new)
             if self.store.get(key) != entry:
                 continue
@@ -246,7 +254,7 @@ class Api:
 
     def add(self, collection: Collection, obj: Object) -> Object:
         """Store an object as it is given, in its own apiVersion, with no conversion and no checks but its name."""
-        obj = prepare_create(obj, collection.kind, has_status=False, manager="test")
+        obj = prepare_create(obj, collection.kind, has_status=False, manager="test", at=self.clock.stamp())
         meta = obj["metadata"]
         if collection.namespaced:
             meta.setdefault("namespace", "default")
@@ -262,13 +270,13 @@ class Api:
         key = _crds.key(name)
         entry = self.store.get(key)
         if entry is None or entry.data is None:
-            new = prepare_create(crd, _crds.KIND, has_status=False, manager="test")
+            new = prepare_create(crd, _crds.KIND, has_status=False, manager="test", at=self.clock.stamp())
         else:
             old = decode(entry.data, entry.revision)
             new = old | {"spec": crd["spec"]}
-            new = prepare_update(new, old, _crds.KIND, part="", has_status=True, manager="test")
+            new = prepare_update(new, old, _crds.KIND, part="", has_status=True, manager="test", at=self.clock.stamp())
         _crds.validate(new)
-        _crds.complete(new)
+        _crds.complete(new, at=self.clock.stamp())
         data = encode(new)
         if entry is None or data != entry.data:
             self.store.put(key, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncmigrate.testing._objects import Kind, Object, now
+from asyncmigrate.testing._objects import Kind, Object
 from asyncmigrate.testing._status import StatusError, invalid
 
 GROUP = "apiextensions.k8s.io"
@@ -32,7 +32,7 @@ def has_status(version: Object) -> bool:
     return "status" in (version.get("subresources") or {})
 
 
-def complete(crd: Object, *, spec_changed: bool = True) -> None:
+def complete(crd: Object, *, at: str, spec_changed: bool = True) -> None:
     """Fill in defaults and the status of a CRD that is about to be stored.
 
     A write to the spec adds the storage version to storedVersions; one to the status can make of them what it likes,
@@ -52,7 +52,7 @@ def complete(crd: Object, *, spec_changed: bool = True) -> None:
     status.setdefault(
         "conditions",
         [
-            {"type": kind, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message}
+            {"type": kind, "status": "True", "lastTransitionTime": at, "reason": reason, "message": message}
             for kind, reason, message in (
                 ("NamesAccepted", "NoConflicts", "no conflicts found"),
                 ("Established", "InitialNamesAccepted", "the initial names have been accepted"),

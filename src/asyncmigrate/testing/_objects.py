@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +18,18 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _SERVER_OWNED = ("uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp", "managedFields")
 
 
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class Clock:
+    """The server's clock; `ahead` in seconds of this machine's."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+    def stamp(self) -> str:
+        """The time as it stands in metadata: RFC 3339, whole seconds."""
+        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def encode(obj: Object) -> bytes:
@@ -55,7 +65,7 @@ class Kind(msgspec.Struct, frozen=True):
     kind: str
 
 
-def prepare_create(obj: Object, kind: Kind, *, has_status: bool, manager: str) -> Object:
+def prepare_create(obj: Object, kind: Kind, *, has_status: bool, manager: str, at: str) -> Object:
     obj = copy.deepcopy(obj)
     meta = obj.setdefault("metadata", {})
     if not meta.get("name") and meta.get("generateName"):
@@ -71,17 +81,19 @@ def prepare_create(obj: Object, kind: Kind, *, has_status: bool, manager: str) -
         raise StatusError("BadRequest", "resourceVersion should not be set on objects to be created")
     for field in _SERVER_OWNED:
         meta.pop(field, None)
-    meta |= {"uid": str(uuid4()), "creationTimestamp": now(), "generation": 1}
+    meta |= {"uid": str(uuid4()), "creationTimestamp": at, "generation": 1}
     if has_status:
         obj.pop("status", None)
-    _stamp(obj, manager, "")
+    _stamp(obj, manager, "", at)
     return obj
 
 
-def prepare_update(new: Object, old: Object, kind: Kind, *, part: str, has_status: bool, manager: str) -> Object:
+def prepare_update(
+    new: Object, old: Object, kind: Kind, *, part: str, has_status: bool, manager: str, at: str
+) -> Object:
     """Keep what a writer may not touch, raise the generation where the spec changed, stamp managedFields.
 
-    `part` is `status` for a write through that subresource; an unchanged object is returned as `old`.
+    `part` is `status` for a write through that subresource, `at` the time; an unchanged object is returned as `old`.
     """
     new = copy.deepcopy(new)
     meta, before = new.get("metadata") or {}, old["metadata"]
@@ -115,7 +127,7 @@ def prepare_update(new: Object, old: Object, kind: Kind, *, part: str, has_statu
     new["metadata"] = dict(new["metadata"])
     if part != "status" and _but_metadata(new, has_status=has_status) != _but_metadata(old, has_status=has_status):
         new["metadata"]["generation"] = before.get("generation", 0) + 1
-    _stamp(new, manager, part)
+    _stamp(new, manager, part, at)
     return new
 
 
@@ -124,7 +136,7 @@ def _but_metadata(obj: Object, *, has_status: bool) -> Object:
     return {k: v for k, v in obj.items() if k not in ignored}
 
 
-def _stamp(obj: Object, manager: str, part: str) -> None:
+def _stamp(obj: Object, manager: str, part: str, at: str) -> None:
     """Note who wrote and when, one entry for each manager and subresource; whole top-level fields, not single ones."""
     entries = [
         e
@@ -135,7 +147,7 @@ def _stamp(obj: Object, manager: str, part: str) -> None:
         "manager": manager,
         "operation": "Update",
         "apiVersion": obj["apiVersion"],
-        "time": now(),
+        "time": at,
         "fieldsType": "FieldsV1",
         "fieldsV1": {f"f:{k}": {} for k in sorted(obj) if k not in {"apiVersion", "kind", "metadata"}},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -117,6 +118,10 @@ class ApiServer:
         """The newest resource version; it stays where nothing was written."""
         return self._api.store.revision
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass: the clock that `Date` headers and managedFields show moves on."""
+        self._api.clock.ahead += seconds
+
     def expire_continue_tokens(self) -> None:
         """Let all continue tokens given out so far expire (410), as they do after some five minutes."""
         self._api.store.revision += 1
@@ -178,6 +183,7 @@ class ApiServer:
             if request.transport:
                 request.transport.abort()
             raise ConnectionResetError("dropped as ordered")
+        response.headers["Date"] = format_datetime(self._api.clock.now(), usegmt=True)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response | None]:

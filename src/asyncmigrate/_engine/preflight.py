@@ -1,0 +1,108 @@
+"""What can be known of a stale CRD before the first write: our rights, how much waits, whether its webhook answers."""
+
+from __future__ import annotations
+
+import anyio
+import msgspec
+
+from asyncmigrate._engine.pool import Lane
+from asyncmigrate._engine.session import Session
+from asyncmigrate._model import CRD, ObjectRef, Page, Resource, Right
+from asyncmigrate._results import CRDPlan, Decision, PolicyRule
+from asyncmigrate._rules.classify import Operation, is_webhook_down
+from asyncmigrate._rules.plan import access_version
+from asyncmigrate._rules.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, needed, rules_for
+from asyncmigrate._rules.schedule import BRIEF_POLICY, BRIEF_SECONDS
+from asyncmigrate.errors import APIError, MigrateError
+
+
+class Preflight:
+    """Looks at stale CRDs. What it cannot find out holds nothing up: the run itself will tell."""
+
+    def __init__(self, session: Session, lane: Lane) -> None:
+        self._session = session
+        self._lane = lane
+        self._asking = anyio.Lock()
+        self._everywhere: dict[Right, bool] | None = None
+
+    async def look(self, plan: CRDPlan) -> CRDPlan:
+        """The plan of a stale CRD with what was found out: blocked where rights are missing."""
+        crd = plan.live
+        version = access_version(crd) if crd else None
+        if crd is None or version is None:
+            return plan
+        if missing := [right for right in needed(crd) if not await self._may(right, crd)]:
+            rules = rules_for(missing)
+            return msgspec.structs.replace(
+                plan, decision=Decision.BLOCKED, reason="RightsMissing", message=_advice(rules), missing=rules
+            )
+        try:
+            page = await self._first_object(crd, version)
+        except MigrateError as error:
+            return _with_webhook_error(plan, _webhook_error(error) if crd.webhook else "")
+        waiting = len(page.items) + (page.remaining or 0) if page.remaining or not page.continue_token else None
+        plan = msgspec.structs.replace(plan, waiting=waiting)
+        if crd.webhook and page.items:
+            return _with_webhook_error(plan, await self._rehearse(crd.resource(version), page.items[0]))
+        return plan
+
+    async def _may(self, right: Right, crd: CRD) -> bool:
+        """Ask about all CRDs once, about this one where that is refused; a review that fails is no answer."""
+        async with self._asking:
+            if self._everywhere is None:
+                self._everywhere = {EVERYTHING: await self._review(EVERYTHING)}
+                if not self._everywhere[EVERYTHING]:
+                    self._everywhere |= {r: await self._review(r) for r in (READ_CRDS, TRIM_CRDS)}
+        if self._everywhere[EVERYTHING] or self._everywhere.get(right):
+            return True
+        named = right in self._everywhere
+        return await self._review(msgspec.structs.replace(right, name=crd.name) if named else right)
+
+    async def _review(self, right: Right) -> bool:
+        try:
+            return await self._session.ask(
+                Operation.LOOK_UP,
+                self._lane,
+                lambda: self._session.calls.review(right),
+                doing="review our rights",
+                policy=BRIEF_POLICY,
+            )
+        except MigrateError:
+            return True
+
+    async def _first_object(self, crd: CRD, version: str) -> Page:
+        async def ask() -> Page:
+            return await self._session.calls.list_page(crd.resource(version), limit=1, within=BRIEF_SECONDS)
+
+        return await self._session.ask(Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=BRIEF_POLICY)
+
+    async def _rehearse(self, resource: Resource, ref: ObjectRef) -> str:
+        """Rewrite one object in a dry run, which has it converted: empty where the webhook answers."""
+
+        async def ask() -> str:
+            return await self._session.calls.rewrite(resource, ref, dry_run=True, within=BRIEF_SECONDS)
+
+        try:
+            await self._session.pool.call(self._lane, ask)
+        except MigrateError as error:
+            return _webhook_error(error)
+        return ""
+
+
+def _webhook_error(error: MigrateError) -> str:
+    """The error in words where it may be the webhook's; empty where the server itself says no."""
+    if isinstance(error, APIError):
+        return error.status.message if is_webhook_down(error) else ""
+    return str(error)
+
+
+def _with_webhook_error(plan: CRDPlan, error: str) -> CRDPlan:
+    if not error:
+        return plan
+    message = f"{plan.message}; its conversion webhook does not answer now: {error}"
+    return msgspec.structs.replace(plan, message=message, webhook_error=error)
+
+
+def _advice(rules: tuple[PolicyRule, ...]) -> str:
+    what = "this rule" if len(rules) == 1 else "these rules"
+    return f"rights are missing: give yourself a ClusterRole with {what}: {' '.join(map(str, rules))}"

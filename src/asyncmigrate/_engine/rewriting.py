@@ -1,0 +1,151 @@
+"""The rewrites of one CRD's objects: one try each as a job of the pool, and what became of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+import msgspec
+
+from asyncmigrate._engine.pool import Health, Lane, health_of
+from asyncmigrate._engine.retry import retry_after
+from asyncmigrate._engine.session import Session
+from asyncmigrate._engine.verdict import NOT_SERVED, Stopped, Verdict, failed
+from asyncmigrate._model import ObjectRef, Resource
+from asyncmigrate._results import OBJECTS_FAILED, Failure, Objects, Outcome
+from asyncmigrate._rules.classify import Action, Operation, means_overload, reason_of
+from asyncmigrate._rules.schedule import Schedule
+from asyncmigrate.errors import APIError, ConfigError, MigrateError, NotFoundError, UnauthorizedError
+from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
+
+KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
+
+
+class _Try(msgspec.Struct):
+    """The tries of one object so far; made at its first failure."""
+
+    schedule: Schedule
+    began: float
+
+
+class Rewriter:
+    """The objects of one CRD, from listed to settled or failed."""
+
+    def __init__(self, session: Session, name: str, resource: Resource, *, dry_run: bool) -> None:
+        self._session = session
+        self._name = name
+        self._resource = resource
+        self._dry_run = dry_run
+        self.lane: Lane = session.pool.lane()
+        self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
+        self.failures: list[Failure] = []
+        self._pending = 0
+        self._moved = anyio.Event()
+        self._stop: Verdict | None = None
+        self._last_answer = -1.0
+
+    @property
+    def objects(self) -> Objects:
+        return Objects(**self._counts)
+
+    def listed(self, count: int) -> None:
+        """Count objects that are to be added or are proven."""
+        self._counts["listed"] += count
+        self._pending += count
+
+    def add(self, ref: ObjectRef) -> None:
+        self._session.pool.add(self.lane, partial(self._rewrite, ref, None))
+
+    def settle(self, ref: ObjectRef, how: Settled) -> None:
+        """Count an object that needs no more work."""
+        self._counts[how] += 1
+        self._session.emit(ObjectSettled(self._name, ref.namespace, ref.name, how))
+        self._done_with_one()
+
+    async def until_pending(self, most: int) -> None:
+        """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
+        while self._stop is None and self._pending > most:
+            self._moved = anyio.Event()
+            await self._moved.wait()
+        self.check()
+
+    def check(self) -> None:
+        if self._stop is not None:
+            raise Stopped(self._stop)
+
+    async def _rewrite(self, ref: ObjectRef, tried: _Try | None) -> Health:
+        session = self._session
+        try:
+            after = await session.calls.rewrite(self._resource, ref, dry_run=self._dry_run)
+        except MigrateError as error:
+            self._failed_try(ref, tried or _Try(Schedule(), anyio.current_time()), error)
+            return health_of(error)
+        self._last_answer = anyio.current_time()
+        same = after == ref.resource_version and not self._dry_run
+        self.settle(ref, Settled.UNCHANGED if same else Settled.REWRITTEN)
+        return Health.GOOD
+
+    def _failed_try(self, ref: ObjectRef, tried: _Try, error: MigrateError) -> None:
+        action = self._session.classify(Operation.REWRITE, error)
+        if action is Action.GONE:
+            if isinstance(error, NotFoundError) and error.status.details_name == ref.name:
+                self.settle(ref, Settled.GONE)
+            else:
+                self._end(failed(NOT_SERVED, error))
+        elif isinstance(error, UnauthorizedError | ConfigError):
+            # Without credentials every other object would fail in the same way.
+            self._end(failed("Unauthorized", error))
+        elif action is Action.RETRY:
+            self._retry(ref, tried, error)
+        else:
+            self._fail(ref, tried.schedule.tries + 1, error)
+
+    def _retry(self, ref: ObjectRef, tried: _Try, error: MigrateError) -> None:
+        session = self._session
+        elapsed = anyio.current_time() - tried.began
+        wait = tried.schedule.next_wait(session.policies.choose(error), elapsed, retry_after(error))
+        if wait is not None:
+            session.retrying(f"rewrite {self._name} {ref}", tried.schedule.tries, wait, error)
+            session.pool.add_later(wait, self.lane, partial(self._rewrite, ref, tried))
+            return
+        self._fail(ref, tried.schedule.tries, error)
+        if self._last_answer < tried.began and means_overload(error):
+            # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
+            self._end(failed("NothingGetsThrough", error))
+
+    def _fail(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
+        status = error.status if isinstance(error, APIError) else None
+        failure = Failure(
+            namespace=ref.namespace,
+            name=ref.name,
+            code=status.code if status else 0,
+            reason=reason_of(error),
+            message=status.message if status else str(error),
+            attempts=attempts,
+        )
+        self._counts["failed"] += 1
+        if len(self.failures) < KEPT_FAILURES:
+            self.failures.append(failure)
+        self._session.emit(ObjectFailed(self._name, failure))
+        self._done_with_one()
+
+    def _done_with_one(self) -> None:
+        self._pending -= 1
+        self._moved.set()
+
+    def _end(self, verdict: Verdict) -> None:
+        """Stop this CRD: what has not been sent is not sent any more."""
+        self._stop = self._stop or verdict
+        self.lane.close()
+        self._moved.set()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the objects that failed mean for their CRD; None where there are none."""
+        if not self._counts["failed"]:
+            return None
+        return Verdict(
+            Outcome.INCOMPLETE,
+            OBJECTS_FAILED,
+            f"{self._counts['failed']} object(s) could not be rewritten; storedVersions is left as it is",
+        )
