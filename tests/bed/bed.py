@@ -60,8 +60,8 @@ class Bed(ABC):
 
     # Writing, as anyone would
 
-    async def apply_crd(self, manifest: Manifest) -> Manifest:
-        """Create a CRD or change its spec, and wait until objects are stored as it says."""
+    async def apply_crd(self, manifest: Manifest, *, settled: bool = True) -> Manifest:
+        """Create a CRD or change its spec, and unless told otherwise wait until objects are stored as it says."""
         name = manifest["metadata"]["name"]
         self.made.add(name)
         while True:
@@ -73,7 +73,7 @@ class Bed(ABC):
                 answer = await self.http.put(f"{CRDS}/{name}", json=body)
             if answer.status_code != 409:
                 break
-        if answer.is_success:
+        if answer.is_success and settled:
             await self.settle(manifest)
         answer.raise_for_status()
         return answer.json()  # type: ignore[no-any-return]

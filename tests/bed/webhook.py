@@ -20,7 +20,7 @@ class Webhook:
     def __init__(self) -> None:
         self.calls = 0
         self.down = False  # every call ends in a closed connection
-        self.refused = ""  # the name of an object that it refuses to convert
+        self.refused: set[str] = set()  # the names of objects that it refuses to convert
         self.url = ""
         self.ca = b""
 
@@ -39,8 +39,8 @@ class Webhook:
         review = await request.json()
         asked = review["request"]
         response: dict[str, Any] = {"uid": asked["uid"], "result": {"status": "Success"}}
-        if any(o["metadata"]["name"] == self.refused for o in asked["objects"]):
-            response["result"] = {"status": "Failed", "message": f"{self.refused} has no size"}
+        if refused := [n for o in asked["objects"] if (n := o["metadata"]["name"]) in self.refused]:
+            response["result"] = {"status": "Failed", "message": f"{refused[0]} has no size"}
         else:
             response["convertedObjects"] = [convert(o, asked["desiredAPIVersion"]) for o in asked["objects"]]
         return web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})

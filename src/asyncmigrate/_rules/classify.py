@@ -148,7 +148,7 @@ def is_server_full(error: MigrateError) -> bool:
 def means_overload(error: MigrateError) -> bool:
     """Tell whether an error says that there is too much in flight, so that the window is cut."""
     if isinstance(error, APIError):
-        return effective_code(error) in TRANSIENT
+        return effective_code(error) in TRANSIENT and not is_unconvertible(error)
     return isinstance(error, TransportError)
 
 
