@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncmigrate import CRD, Decision, RetryPolicy, Version, is_transient
-from asyncmigrate._model import Page, Status
+from asyncmigrate._model import ObjectRef, Page, Status
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.pace import Pace
 from asyncmigrate._rules.pages import Frontier
 from asyncmigrate._rules.plan import access_version, decide
+from asyncmigrate._rules.resume import is_newer, may_resume, record_of
+from asyncmigrate._rules.rights import needed, rules_for
 from asyncmigrate._rules.schedule import Schedule
 from asyncmigrate._rules.selector import parse_selector
+from asyncmigrate._rules.settle import settle_wait
 from asyncmigrate._rules.trim import TrimVerdict, may_trim
 from asyncmigrate._rules.window import Window
 from asyncmigrate.errors import (
@@ -234,7 +240,172 @@ def test_a_list_is_not_started_over_for_ever() -> None:
     assert list(itertools.takewhile(bool, (frontier.expired(expired) for _ in range(99)))) == [True] * 3
     resumable = Status(code=410, reason="Expired", message="", continue_token="again")
     frontier = Frontier(("v1",))
-    assert all(frontier.expired(resumable) for _ in range(99))
+    for _ in range(99):
+        assert frontier.expired(resumable)
+        frontier.got(Page((), continue_token="t"))
+    assert list(itertools.takewhile(bool, (frontier.expired(resumable) for _ in range(99)))) == [True] * 10
+
+
+def test_a_page_that_cannot_be_converted_is_isolated_and_listed_through_another_version() -> None:
+    frontier = Frontier(("v2", "v1", "v0"))
+    tried = []
+    while frontier.unconvertible():
+        tried.append((frontier.version, frontier.limit))
+    assert tried == [("v2", 125), ("v2", 31), ("v2", 7), ("v2", 1), ("v1", 1), ("v0", 1)]
+    assert frontier.version == "v2"
+    assert frontier.unconvertible()
+    frontier.got(Page((ObjectRef("ns", "stuck"),), continue_token="t"))
+    assert (frontier.version, frontier.limit, str(frontier.last)) == ("v2", 2, "ns/stuck")
+
+
+def test_a_version_that_lists_no_more_is_left_for_good() -> None:
+    frontier = Frontier(("v2", "v1"))
+    frontier.failed()
+    assert frontier.leave()
+    assert (frontier.version, frontier.limit) == ("v1", 500)
+    frontier.got(Page((), continue_token="t"))
+    assert frontier.version == "v1"
+    assert not frontier.leave()
+
+
+@given(
+    answers=st.lists(st.sampled_from(["page", "failed", "unconvertible", "leave", "expired", "restart"]), max_size=200),
+    versions=st.integers(1, 4),
+)
+def test_a_frontier_asks_for_real_pages_of_known_versions_and_ends_only_on_the_last_page(
+    answers: list[str], versions: int
+) -> None:
+    known = tuple(f"v{n}" for n in range(versions))
+    frontier = Frontier(known)
+    for answer in answers:
+        match answer:
+            case "page":
+                frontier.got(Page((), continue_token="t"))
+            case "failed":
+                frontier.failed()
+            case "unconvertible":
+                frontier.unconvertible()
+            case "leave":
+                frontier.leave()
+            case _:
+                token = "again" if answer == "expired" else ""
+                frontier.expired(Status(code=410, reason="Expired", message="", continue_token=token))
+        assert 1 <= frontier.limit <= 500
+        assert frontier.version in known
+        assert not frontier.done
+    frontier.got(Page(()))
+    assert frontier.done
+
+
+@given(seats=st.integers(1, 24), ceiling=st.integers(1, 32))
+def test_the_window_settles_where_the_server_lets_it(seats: int, ceiling: int) -> None:
+    """A server with so many seats refuses what is beyond; the window neither hammers it nor leaves seats empty."""
+    window = Window(ceiling)
+    refused = used = rounds = done = 0
+    while done < 2000:
+        size, epoch = window.size, window.epoch
+        let_in = min(size, seats)
+        for _ in range(let_in):
+            window.good()
+        for _ in range(size - let_in):
+            refused += 1
+            window.bad(epoch)
+        done += let_in
+        rounds += 1
+        used += let_in
+    assert refused < 0.1 * done
+    assert used / rounds > 0.6 * min(seats, ceiling)
+
+
+MOVED = "2026-11-24T10:00:00Z"
+AT = 1795514400.0  # the same in seconds since the epoch
+
+
+@pytest.mark.parametrize(
+    ("changed", "settle", "server_now", "seen_for", "wait"),
+    [
+        (MOVED, 5, AT, 0, 5.0),  # only just; times are whole seconds, so that it may not even be one old
+        (MOVED, 5, AT + 3, 0, 3.0),
+        (MOVED, 5, AT + 6, 0, 0.0),
+        (MOVED, 5, AT + 3, 4, 1.0),  # we have known it so for longer than the clocks tell
+        (MOVED, 5, AT - 3600, 2, 3.0),  # stamped by a clock that is ahead: what we have seen bounds the wait
+        (MOVED, 5, None, 0, 5.0),
+        ("", 5, AT, 1, 4.0),
+        ("soon", 5, AT, 0, 5.0),
+        (MOVED, 0, AT, 0, 0.0),
+    ],
+)
+def test_settling(changed: str, settle: float, server_now: float | None, seen_for: float, wait: float) -> None:
+    assert settle_wait(changed, settle=settle, server_now=server_now, seen_for=seen_for) == pytest.approx(wait)
+
+
+RESUMABLE = CRD(
+    name="w.x",
+    group="x",
+    plural="w",
+    kind="W",
+    versions=(Version("v2", storage=True),),
+    uid="u",
+    generation=2,
+    changed=MOVED,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "cluster", "list_version", "resumed"),
+    [
+        ({}, "here", "150", True),
+        ({}, "here", "100", True),
+        ({}, "here", "99", False),  # the store has been put back to an older state
+        ({}, "elsewhere", "150", False),
+        ({"uid": "other"}, "here", "150", False),
+        ({"generation": 3}, "here", "150", False),
+        ({"changed": "2026-11-24T10:00:01Z"}, "here", "150", False),
+        ({"versions": (Version("v3", storage=True),)}, "here", "150", False),
+    ],
+)
+def test_a_record_is_ignored_when_anything_about_the_crd_has_changed(
+    change: dict[str, Any], cluster: str, list_version: str, *, resumed: bool
+) -> None:
+    record = record_of(RESUMABLE, "here", "100")
+    assert may_resume(record, msgspec.structs.replace(RESUMABLE, **change), cluster, list_version) is resumed
+
+
+@pytest.mark.parametrize(
+    ("one", "than", "newer"),
+    [
+        ("11", "9", True),
+        ("9", "11", False),
+        ("9", "9", False),
+        ("", "9", False),
+        ("11", "", False),
+        ("0x9", "1", False),
+    ],
+)
+def test_resource_versions_are_compared_as_integers(one: str, than: str, *, newer: bool) -> None:
+    assert is_newer(one, than) is newer
+
+
+@given(rate=st.floats(0.1, 1000), gaps=st.lists(st.floats(0, 2), min_size=1, max_size=100))
+def test_a_pace_is_kept_whatever_the_gaps(rate: float, gaps: list[float]) -> None:
+    pace = Pace(rate)
+    now = 100.0
+    sent = []
+    for gap in gaps:
+        now += gap
+        now += pace.wait(now)
+        sent.append(now)
+    for first, last in itertools.combinations(range(len(sent)), 2):
+        assert last - first <= (sent[last] - sent[first] + 0.05) * rate + 1.001
+
+
+def test_rights_become_the_fewest_rules() -> None:
+    crd = CRD(name="w.x", group="x", plural="w", kind="W")
+    assert [str(r) for r in rules_for(needed(crd))] == [
+        "- {apiGroups: [x], resources: [w], verbs: [list, patch]}",
+        "- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get]}",
+        "- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions/status], verbs: [patch]}",
+    ]
 
 
 SELECTORS = [

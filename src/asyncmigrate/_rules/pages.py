@@ -19,6 +19,7 @@ class Frontier:
     """
 
     MAX_RESTARTS = 3
+    MAX_EXPIRED = 10  # in a row, without a page between them
 
     def __init__(self, versions: tuple[str, ...], limit: int = PAGE_LIMIT) -> None:
         self._versions = versions
@@ -29,6 +30,7 @@ class Frontier:
         self.token = ""
         self.done = False
         self.restarts = 0
+        self._expired = 0
         self.last: ObjectRef | None = None
 
     @property
@@ -41,6 +43,7 @@ class Frontier:
         self.done = not page.continue_token
         self.limit = min(self._full, self.limit * 2)
         self._route = self._home
+        self._expired = 0
         self.last = page.items[-1] if page.items else self.last
 
     def failed(self) -> None:
@@ -65,12 +68,13 @@ class Frontier:
         return True
 
     def expired(self, status: Status) -> bool:
-        """Go on after a 410; False where the list has been started over too often to end.
+        """Go on after a 410; False where the list has expired or been started over too often to end.
 
         The token in the 410's body goes on from the same place over newer data. That is safe here: what is listed
         twice is rewritten twice, and what was created since was written in the storage version.
         """
         self.token = status.continue_token
+        self._expired += 1
         if not self.token:
             self.restarts += 1
-        return self.restarts <= self.MAX_RESTARTS
+        return self.restarts <= self.MAX_RESTARTS and self._expired <= self.MAX_EXPIRED
