@@ -22,7 +22,8 @@ from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import Ended, asyncmigrate, command, environment
 
 PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
-CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions"]
+REPORT_KEYS = [*PLAN_KEYS, "dryRun", "interrupted"]
+CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions", "spec"]
 
 
 def scene(server: ApiServer, group: str, count: int = 3) -> Manifest:
@@ -34,6 +35,7 @@ def scene(server: ApiServer, group: str, count: int = 3) -> Manifest:
     after = crd(group, "v1beta1", "v1alpha1", "v1beta1")
     server.apply_crd(after)
     server.apply_crd(crd(group, "v1", "v1", plural="gadgets"))
+    server.advance(60)  # so that nothing has to settle
     return after
 
 
@@ -43,6 +45,7 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
     path.write_text(json.dumps(crd(embedded.group, "v1", "v1beta1", "v1")))
     ended = await asyncmigrate("plan", "-f", path, "-o", "json", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
     assert ended.code == 0
+    live = (await embedded.live_crd(f"widgets.{embedded.group}"))["metadata"]
     found = ended.json
     assert list(found) == PLAN_KEYS
     assert (found["apiVersion"], found["kind"]) == ("asyncmigrate/v1", "Plan")
@@ -55,10 +58,14 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
             "message": "objects may be stored in v1alpha1: to be brought to v1beta1",
             "storageVersion": "v1beta1",
             "storedVersions": ["v1alpha1", "v1beta1"],
+            "spec": {"uid": live["uid"], "generation": 2, "changed": live["managedFields"][0]["time"]},
             "changes": {"added": ["v1"], "dropped": ["v1alpha1"], "unserved": [], "storageMovesTo": "v1"},
+            "objectsWaiting": 3,
+            "missingRights": [],
+            "webhookError": None,
         }
     ]
-    assert (found["requests"], found["retries"]) == (1, 0)
+    assert (found["requests"], found["retries"]) == (3, 0)  # the CRD, our rights, the first object
 
 
 async def test_the_json_of_a_report_is_the_contract(embedded: EmbeddedBed, tmp_path: Path) -> None:
@@ -67,7 +74,7 @@ async def test_the_json_of_a_report_is_the_contract(embedded: EmbeddedBed, tmp_p
     ended = await asyncmigrate("run", "-y", "-o", "json", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
     assert ended.code == 1
     found = ended.json
-    assert list(found) == PLAN_KEYS
+    assert list(found) == REPORT_KEYS
     assert found["kind"] == "Report"
     gadgets, widgets = found["crds"]
     assert list(widgets) == [*CRD_KEYS, "outcome", "objects", "trimmed", "failures"]
@@ -137,7 +144,7 @@ async def test_results_go_to_stdout_and_progress_to_stderr(embedded: EmbeddedBed
     scene(embedded.server, embedded.group)
     ended = await asyncmigrate("run", "-y", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
     assert ended.code == 0
-    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+3\s+0\s+0\s+0\s+yes", ended.out)
+    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+0\s+3\s+0\s+0\s+0\s+yes", ended.out)
     assert "2 CRDs (1 skipped, 1 migrated); 3 objects: 3 rewritten" in ended.out
     assert "looked up 2 CRDs: 1 current, 1 stale" in ended.err
     assert f"widgets.{embedded.group}: migrated" in ended.err
@@ -182,7 +189,8 @@ async def test_an_interrupted_run_says_what_was_done_and_the_next_does_the_rest(
     slow.times = 0
     rest = await run_json(embedded)
     assert rest.code == 0
-    assert rest.json["crds"][1]["objects"]["unchanged"] == 39
+    objects = rest.json["crds"][1]["objects"]
+    assert (objects["proven"], objects["rewritten"], objects["unchanged"]) == (39, 1, 0)
     assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1"}
 
 
