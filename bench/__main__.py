@@ -14,7 +14,7 @@ import aiohttp
 import anyio
 
 from asyncmigrate import Cluster, Outcome, plan, run
-from bench.servers import GROUP, Scene, embedded
+from bench.servers import FILLER, GROUP, Scene, add_objects, embedded, move_storage
 
 OBJECTS = 3000
 LOOKUPS = 1000
@@ -78,17 +78,18 @@ def spread(ratios: list[float]) -> str:
 
 
 async def main(scene: Scene) -> None:
+    scene.do(add_objects, "widgets", OBJECTS, FILLER)
     await look_up(scene)  # imports and warms up
     crds = f"{scene.url}/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     objects = f"{scene.url}/apis/{GROUP}/v1/namespaces/default/widgets"
     patches = [f"{objects}/w-{n:06d}" for n in range(OBJECTS)]
 
     async def ours() -> None:
-        scene.make_stale()
+        scene.do(move_storage)
         await migrate(scene)
 
     async def theirs() -> None:
-        scene.make_stale()
+        scene.do(move_storage)
         await bare("PATCH", patches, b"{}")
 
     print(f"medians of {ROUNDS} rounds (least to most), embedded server in a process of its own\n")
@@ -102,5 +103,5 @@ async def main(scene: Scene) -> None:
 
 
 if __name__ == "__main__":
-    with embedded(OBJECTS) as found:
+    with embedded() as found:
         anyio.run(main, found)
