@@ -29,15 +29,33 @@ class Server:
     """One process and its log."""
 
     def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        self._command = [str(c) for c in command]
         self._log = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [str(c) for c in command],
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as out:
+            return subprocess.Popen(
+                self._command,
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl; this process has few threads when it starts
             )
+
+    def kill(self) -> None:
+        """End it as a lost machine would, with nothing said to anyone."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        self.process = self._start()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
@@ -49,6 +67,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
+        self.go_on()  # a paused process takes no other signal
         self.process.terminate()
         try:
             self.process.wait(10)

@@ -38,10 +38,12 @@ def binaries() -> tuple[Path, Path] | None:
 class RealServer:
     """Where the real one is, and a reader of the raw bytes in its etcd."""
 
-    def __init__(self, *, url: str, etcd: str, ca: Path) -> None:
+    def __init__(self, *, url: str, etcd: str, ca: Path, apiserver: Server, store: Server) -> None:
         self.url = url
         self.etcd = etcd
         self.ca = ca
+        self.apiserver = apiserver
+        self.store = store
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         """The bytes in etcd of every object of a CRD, by namespace (empty if cluster-scoped) and name."""
@@ -52,6 +54,9 @@ class RealServer:
             namespace, _, name = key.removeprefix(prefix).rpartition("/")
             stored[namespace, name] = value
         return stored
+
+    def is_ready(self) -> bool:
+        return _answers(f"{self.url}/readyz", self.ca)
 
     def compact(self) -> None:
         """Make etcd forget old revisions, as the API server does every five minutes: continue tokens expire."""
@@ -78,10 +83,10 @@ def _b64(text: str) -> str:
 @contextmanager
 def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[RealServer]:
     """Start both; stop both on leaving, whatever happens."""
-    found = binaries()
-    if found is None:
+    built = binaries()
+    if built is None:
         raise RuntimeError("no kube-apiserver and etcd: run `make testbed`, or set KUBEBUILDER_ASSETS")
-    apiserver, etcd = found
+    apiserver, etcd = built
     etcd_url, peer_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     store = Server(
         [
@@ -110,8 +115,9 @@ def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[Re
         )
         try:
             url, ca = f"https://127.0.0.1:{port}", certificates / "apiserver.crt"
-            server.wait_until(lambda: _answers(f"{url}/readyz", ca))
-            yield RealServer(url=url, etcd=etcd_url, ca=ca)
+            found = RealServer(url=url, etcd=etcd_url, ca=ca, apiserver=server, store=store)
+            server.wait_until(found.is_ready)
+            yield found
         finally:
             server.stop()
     finally:
