@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTBED := .build/testbed
 KUBERNETES_VERSION := v1.37.2
 
-.PHONY: demo test test-fast check testbed bench constraints format clean
+.PHONY: demo test test-fast check testbed bench chaos constraints format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.stamp ## an upgrade of some hundred CRDs on the embedded server, live
@@ -29,6 +29,13 @@ format: $(VENV)/.stamp
 
 bench: $(VENV)/.stamp testbed
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.robust
+
+ROUNDS ?= 100
+SEED ?= 0
+chaos: $(VENV)/.stamp testbed ## more rounds of faults, kills and writers than the tests play: make chaos ROUNDS=n SEED=s
+	$(BIN)/python -m tests.chaos embedded --rounds $(ROUNDS) --seed $(SEED)
+	$(BIN)/python -m tests.chaos real --rounds $(ROUNDS) --seed $(SEED)
 
 # The real kube-apiserver and etcd: about six minutes on two cores, once. With KUBEBUILDER_ASSETS set those binaries are used instead.
 ifdef KUBEBUILDER_ASSETS
