@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from asyncmigrate.errors import ManifestError
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})  # what kubectl reads in a folder
 _URL_SECONDS = 30
+# What may be an anchor or an alias; that it may stand in some text does no harm, but for time.
+_ANCHOR = re.compile(r"(?:[:,\[{-]|^)\s*&[^\s,\]}]+", re.MULTILINE)
+_ALIAS = re.compile(r"(?:[:,\[{-]|^)\s*\*[^\s,\]}]+", re.MULTILINE)
 _BATCH_SECONDS = 0.02
 
 
@@ -116,7 +120,10 @@ def parse(text: bytes, source: str) -> Iterator[CRD]:
         ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed.
     """
     for number, document in enumerate(_documents(text, source), start=1):
-        yield from _crds(document, source, number)
+        try:
+            yield from _crds(document, source, number)
+        except RecursionError as error:
+            raise ManifestError("a List that is nested without end", source=source, document=number) from error
 
 
 def _documents(text: bytes, source: str) -> list[object]:
@@ -130,10 +137,28 @@ def _documents(text: bytes, source: str) -> list[object]:
     except (ValueError, RecursionError):
         pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
     try:
-        return list(yaml12.parse_yaml(decoded, multi=True))
+        return _with_aliases(decoded) if _has_aliases(decoded) else list(yaml12.parse_yaml(decoded, multi=True))
     except (ValueError, RecursionError) as error:
         problem = str(error).removeprefix("YAML parse error: ")
         raise ManifestError(f"not valid YAML: {' '.join(problem.split())}", source=source) from error
+
+
+def _has_aliases(text: str) -> bool:
+    return "&" in text and "*" in text and bool(_ANCHOR.search(text) and _ALIAS.search(text))
+
+
+def _with_aliases(text: str) -> list[object]:
+    """Read YAML with PyYAML, which keeps what an alias stands for once; the quick reader copies it each time.
+
+    A few hundred bytes of aliases to aliases would be gigabytes then.
+    """
+    import yaml  # noqa: PLC0415 -- rarely needed
+
+    try:
+        # Not the C loader: deep nesting overflows its stack, and ours raises RecursionError.
+        return list(yaml.load_all(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _crds(document: object, source: str, number: int) -> Iterator[CRD]:

@@ -126,10 +126,14 @@ _decode_namespace = msgspec.json.Decoder(_Namespace).decode
 _decode_status = msgspec.json.Decoder(_StatusObject).decode
 
 
+# Deep nesting is the reader's to survive, not ours to have.
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 def _decoded(decode: Callable[[bytes], T], body: bytes, wanted: str) -> T:
     try:
         return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNDECODABLE as error:
         raise BadAnswerError(f"the answer is no {wanted} ({error}): {excerpt(body)}") from error
 
 
@@ -212,7 +216,7 @@ def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) ->
     after = _retry_after(headers.get("retry-after"), now)
     try:
         answer = _decode_status(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNDECODABLE:
         answer = None
     if answer is None or answer.kind != "Status":
         return Status(code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after)

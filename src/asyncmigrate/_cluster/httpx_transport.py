@@ -6,7 +6,7 @@ import ssl
 
 import httpx
 
-from asyncmigrate._cluster.transport import Request, Response
+from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
     ConnectionLostError,
@@ -26,17 +26,29 @@ class HttpxTransport:
 
     async def send(self, request: Request, *, within: float | None) -> Response:
         try:
-            answer = await self._client.request(
+            async with self._client.stream(
                 request.method,
                 self._base + request.target,
                 headers=dict(request.headers),
                 content=request.body or None,
                 timeout=within,
                 follow_redirects=False,
-            )
+            ) as answer:
+                body = await self._whole_body(answer)
         except httpx.HTTPError as error:
             raise translate(error, self._base, within) from error
-        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
+        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, body)
+
+    async def _whole_body(self, answer: httpx.Response) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in answer.aiter_bytes():
+            size += len(chunk)
+            if size > MOST_BYTES:
+                message = f"{self._base}: the answer is larger than {MOST_BYTES:,} bytes, as no API server's is"
+                raise BadAnswerError(message)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def aclose(self) -> None:
         """Leave the client to its owner."""

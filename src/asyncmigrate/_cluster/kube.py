@@ -19,7 +19,7 @@ import aiohttp
 from kubernetes_asyncio.client.rest import RESTClientObject
 from yarl import URL
 
-from asyncmigrate._cluster.transport import Request, Response
+from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
     ConfigError,
@@ -104,7 +104,7 @@ class KubeTransport:
                 allow_redirects=False,
                 **self._extra,
             ) as answer:
-                body = await answer.read()
+                body = await _whole_body(answer, self._base)
                 return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise translate(error, self._base, within) from error
@@ -138,6 +138,19 @@ class KubeTransport:
     async def aclose(self) -> None:
         while self._closing:
             await self._closing.pop()()
+
+
+async def _whole_body(answer: aiohttp.ClientResponse, base: str) -> bytes:
+    if (answer.content_length or MOST_BYTES) < MOST_BYTES and "Content-Encoding" not in answer.headers:
+        return await answer.read()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise BadAnswerError(f"{base}: the answer is larger than {MOST_BYTES:,} bytes, as no API server's is")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def environment_proxy(base: str) -> str | None:

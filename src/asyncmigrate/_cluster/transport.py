@@ -10,6 +10,9 @@ from typing import Protocol
 
 import msgspec
 
+# A page of fifty CRDs, each as large as etcd lets it be, with some to spare: what is larger is no API server's answer.
+MOST_BYTES = 128 * 1024 * 1024
+
 
 class Request(msgspec.Struct, frozen=True):
     """One HTTP request to the API server.

@@ -9,7 +9,7 @@ from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Operation
 from asyncmigrate._rules.resume import may_resume, record_of
-from asyncmigrate._rules.schedule import BRIEF_POLICY, BRIEF_SECONDS
+from asyncmigrate._rules.schedule import BRIEF_SECONDS
 from asyncmigrate._state import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import StateNotSaved
@@ -36,7 +36,7 @@ class Memory:
                 lane,
                 lambda: session.calls.cluster_uid(within=BRIEF_SECONDS),
                 doing="get kube-system",
-                policy=BRIEF_POLICY,
+                policy=session.policies.brief,
             )
         except MigrateError:
             return

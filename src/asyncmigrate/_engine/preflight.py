@@ -12,7 +12,7 @@ from asyncmigrate._results import CRDPlan, Decision, PolicyRule
 from asyncmigrate._rules.classify import Operation, is_webhook_down
 from asyncmigrate._rules.plan import access_version
 from asyncmigrate._rules.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, needed, rules_for
-from asyncmigrate._rules.schedule import BRIEF_POLICY, BRIEF_SECONDS
+from asyncmigrate._rules.schedule import BRIEF_SECONDS
 from asyncmigrate.errors import APIError, MigrateError
 
 
@@ -65,7 +65,7 @@ class Preflight:
                 self._lane,
                 lambda: self._session.calls.review(right),
                 doing="review our rights",
-                policy=BRIEF_POLICY,
+                policy=self._session.policies.brief,
             )
         except MigrateError:
             return True
@@ -74,7 +74,9 @@ class Preflight:
         async def ask() -> Page:
             return await self._session.calls.list_page(crd.resource(version), limit=1, within=BRIEF_SECONDS)
 
-        return await self._session.ask(Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=BRIEF_POLICY)
+        return await self._session.ask(
+            Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief
+        )
 
     async def _rehearse(self, resource: Resource, ref: ObjectRef) -> str:
         """Rewrite one object in a dry run, which has it converted: empty where the webhook answers."""

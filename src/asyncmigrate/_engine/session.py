@@ -15,7 +15,7 @@ from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
 from asyncmigrate._rules.pace import Pace
-from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate.errors import MigrateError, UsageError
 from asyncmigrate.events import Event, Observer, Retrying
@@ -30,6 +30,11 @@ class Policies(msgspec.Struct, frozen=True):
 
     general: RetryPolicy = DEFAULT_POLICY
     webhook: RetryPolicy = WEBHOOK_POLICY
+
+    @property
+    def brief(self) -> RetryPolicy:
+        """For what is good to know, and holds nothing up."""
+        return msgspec.structs.replace(self.general, max_seconds=min(self.general.max_seconds, BRIEF_BUDGET))
 
     def choose(self, error: Exception) -> RetryPolicy:
         return self.webhook if isinstance(error, MigrateError) and is_webhook_down(error) else self.general

@@ -45,9 +45,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_POLICY = RetryPolicy()
 # clusterctl waits up to 135 s for a webhook whose certificates are being rotated.
 WEBHOOK_POLICY = RetryPolicy(first_wait=1.0, max_seconds=150.0)
-# For what is good to know, and holds nothing up.
-BRIEF_POLICY = RetryPolicy(max_seconds=3.0)
-BRIEF_SECONDS = 5.0  # for one such request
+# For what is good to know, and holds nothing up: seconds to try it for, and for one such request.
+BRIEF_BUDGET = 3.0
+BRIEF_SECONDS = 5.0
 
 
 class Schedule:

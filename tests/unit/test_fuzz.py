@@ -1,0 +1,226 @@
+"""Whatever comes in, from files or from the server: a clear error, never a traceback, never a trim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncmigrate import Cluster, Decision, Outcome, Report, Request, Response, RetryPolicy, plan, run
+from asyncmigrate._cluster import decode
+from asyncmigrate._manifests import parse
+from asyncmigrate.errors import BadAnswerError, ConfigError, ManifestError, MigrateError
+from tests.bed.scenes import crd
+from tests.unit.model import NAME, Model
+
+ONCE = RetryPolicy(max_tries=1)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+DEEP = b'{"kind":"PartialObjectMetadataList","x":' + b"[" * 100_000
+WHOLE = [
+    b"",
+    b"null",
+    b"<html><body>Please log in</body></html>",
+    b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}',
+    b'{"kind":"PodList","metadata":{},"items":[]}',
+    b"\xff\xfe\x00",
+    DEEP,
+]
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 -- any JSON
+    """Where something stands in a JSON value."""
+    found = [path] if path else []
+    if isinstance(value, dict):
+        return found + [p for k, v in value.items() for p in paths(v, (*path, k))]
+    if isinstance(value, list):
+        return found + [p for n, v in enumerate(value) for p in paths(v, (*path, n))]
+    return found
+
+
+@st.composite
+def broken(draw: st.DrawFn, whole: dict[str, Any]) -> bytes:
+    """`whole` with something in it missing, of the wrong kind, or cut off."""
+    how = draw(st.sampled_from(["truncated", "missing", "replaced", "other"]))
+    if how == "other":
+        return draw(st.sampled_from(WHOLE))
+    text = json.dumps(whole).encode()
+    if how == "truncated":
+        return text[: draw(st.integers(0, len(text) - 1))]
+    copy = json.loads(text)
+    *way, last = draw(st.sampled_from(paths(copy)))
+    parent = copy
+    for step in way:
+        parent = parent[step]
+    if how == "missing":
+        del parent[last]
+    else:
+        parent[last] = draw(ANY_JSON)
+    return json.dumps(copy).encode()
+
+
+class Garbling:
+    """A Transport that breaks the answer to one kind of request, as hypothesis says."""
+
+    def __init__(self, model: Model, data: st.DataObject, where: str) -> None:
+        self._model = model
+        self._data = data
+        self._where = where
+
+    async def send(self, request: Request, *, within: float | None) -> Response:
+        response = await self._model.send(request, within=within)
+        if kind_of(request) != self._where:
+            return response
+        body = self._data.draw(broken(json.loads(response.body)))
+        status = self._data.draw(st.sampled_from([200, 200, 200, 418, 500]))
+        return Response(status, {"content-type": "text/html"}, body)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def kind_of(request: Request) -> str:
+    if "selfsubjectaccessreviews" in request.target:
+        return "review"
+    if "customresourcedefinitions" in request.target:
+        return "trim" if request.method == "PATCH" else "look up"
+    return "rewrite" if request.method == "PATCH" else "list"
+
+
+async def migrate(transport: Garbling) -> Report | None:
+    async with Cluster.from_transport(transport, server="https://model.test") as cluster:
+        try:
+            made = await plan(cluster, names=[NAME], retry_policy=ONCE)
+            return await run(cluster, made, settle=0, retry_policy=ONCE, webhook_policy=ONCE)
+        except MigrateError as error:
+            problem = str(error)
+    assert "\n" not in problem
+    return None
+
+
+@pytest.mark.parametrize("where", ["look up", "review", "list", "rewrite", "trim"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_server_answers_is_an_error_and_never_a_wrong_trim(where: str, data: st.DataObject) -> None:
+    model = Model(7, iter(()))
+    report = anyio.run(migrate, Garbling(model, data, where))
+    assert not model.wrongly_trimmed
+    if report is None:
+        return
+    [found] = report.crds
+    assert "\n" not in found.message
+    if found.outcome is Outcome.MIGRATED and where in {"list", "rewrite"}:
+        assert {version for version, _ in model.objects.values()} <= {"v2"}
+    if found.plan.decision is Decision.STALE and found.outcome is not Outcome.MIGRATED:
+        assert found.outcome in {Outcome.INCOMPLETE, Outcome.FAILED, Outcome.SKIPPED}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [decode.page, decode.crd, decode.crd_page, decode.resource_version, decode.allowed, decode.namespace_uid],
+)
+def test_deep_nesting_is_survived(read: Any) -> None:  # noqa: ANN401 -- any of them
+    for body in (DEEP, b'{"x":' * 100_000):
+        with pytest.raises(BadAnswerError):
+            read(body)
+    assert decode.status(500, {}, DEEP, now=0).reason == "InternalServerError"
+
+
+def found_in(text: bytes) -> list[str]:
+    return [c.name for c in parse(text, "fuzz.yaml")]
+
+
+MANIFEST = crd("example.com", "v1", "v1", "v2")
+
+
+@given(text=broken(MANIFEST) | st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_manifest_holds_is_a_crd_or_one_clear_line(text: bytes) -> None:
+    problem = "fuzz.yaml"
+    try:
+        found_in(text)
+    except ManifestError as error:
+        problem = str(error)
+    assert problem.startswith("fuzz.yaml")
+    assert "\n" not in problem
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+)
+CRD_TEXT = json.dumps(MANIFEST)
+NESTED = [
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "a: &x 1\nb: *x\nc: " + "[" * 100_000,
+    "a: &x\n  b: *x\n",
+    LAUGHS,
+    "apiVersion: v1\nkind: List\nitems: &x\n- apiVersion: v1\n  kind: List\n  items: *x\n",
+    "a: !!python/object/apply:os.system [exit]\n",
+]
+
+
+@pytest.mark.parametrize("text", NESTED, ids=lambda text: text[:20])
+def test_nesting_and_aliases_do_not_blow_up(text: str) -> None:
+    with pytest.raises(ManifestError):
+        found_in(text.encode())
+
+
+def test_aliases_mean_what_they_stand_for() -> None:
+    text = CRD_TEXT.replace('"scope": "Namespaced"', '"scope": &s Cluster, "x": *s').replace('"schema"', "schema")
+    [found] = parse(text.encode(), "aliases.yaml")
+    assert (found.scope, found.name) == ("Cluster", MANIFEST["metadata"]["name"])
+
+
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "c",
+    "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1", "proxy-url": "http://127.0.0.1:1"}}],
+    "users": [{"name": "u", "user": {"token": "t0ken-not-to-be-shown", "client-certificate-data": "eA=="}}],
+    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+}
+
+
+async def opened(path: Path) -> None:
+    async with Cluster.from_kubeconfig(path):
+        pass
+
+
+@given(text=broken(KUBECONFIG) | st.binary(max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_kubeconfig_holds_opens_or_is_one_clear_line(
+    text: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "kubeconfig-fuzz"
+    path.write_bytes(text)
+    problem = ""
+    try:
+        anyio.run(opened, path)
+    except ConfigError as error:
+        problem = str(error)
+    assert "\n" not in problem
+    assert "t0ken-not-to-be-shown" not in problem
+
+
+def test_the_model_is_what_is_fuzzed() -> None:
+    """Without a fault the same run migrates: the tests above fail for what is broken, not for their scene."""
+
+    class Well(Garbling):
+        async def send(self, request: Request, *, within: float | None) -> Response:
+            return await self._model.send(request, within=within)
+
+    model = Model(7, iter(()))
+    report = anyio.run(migrate, Well(model, None, ""))  # type: ignore[arg-type]  # draws nothing
+    assert report is not None
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert msgspec.json.encode(model.stored_versions) == b'["v2"]'
