@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 import yaml12
 
-from asyncmigrate._model import CRD, CRD_GROUP, Version
+from asyncmigrate._model import CRD, CRD_GROUP, Name, Version
 from asyncmigrate.errors import ManifestError
 
 STDIN = "-"
@@ -178,23 +178,23 @@ def _crds(document: object, source: str, number: int) -> Iterator[CRD]:
 
 
 class _Names(msgspec.Struct):
-    plural: str
-    kind: str
+    plural: Name
+    kind: Name
 
 
 class _Metadata(msgspec.Struct):
-    name: str
+    name: Name
     labels: dict[str, str] | None = None
 
 
 class _Version(msgspec.Struct):
-    name: str
+    name: Name
     served: bool = False
     storage: bool = False
 
 
 class _Spec(msgspec.Struct):
-    group: str
+    group: Name
     names: _Names
     scope: Literal["Namespaced", "Cluster"] = "Namespaced"  # v1 requires it, v1beta1 had this default
     version: str | None = None  # v1beta1 only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -10,11 +10,14 @@ import msgspec
 CRD_GROUP = "apiextensions.k8s.io"
 CRD_RESOURCE = "customresourcedefinitions"
 
+# Nothing is nameless; an empty name in a path would ask for the whole collection.
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+
 
 class Version(msgspec.Struct, frozen=True):
     """One entry of a CRD's `spec.versions`."""
 
-    name: str
+    name: Name
     served: bool = True
     storage: bool = False
 

@@ -1,4 +1,4 @@
-"""A proxy on loopback that delays, cuts, truncates and refuses at random, and judges each trim before it lets it by."""
+"""A proxy on loopback that delays, cuts, truncates and refuses at random, and has each trim judged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import random
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,6 +30,14 @@ FAULTS = (
 _KEPT = {"Authorization", "Content-Type", "Accept", "User-Agent"}
 
 
+# Awaited before a trim is let by; what it gives is called once the server has taken the trim.
+Judge = Callable[[], Awaitable[Callable[[], None]]]
+
+
+async def _no_judge() -> Callable[[], None]:
+    return lambda: None
+
+
 class Proxy:
     """Stands between the migrator and one API server."""
 
@@ -40,7 +48,7 @@ class Proxy:
         self.share = 0.0  # of requests that meet a fault
         self.injected: Counter[str] = Counter()
         self.requests = 0
-        self.judge: Callable[[], None] = lambda: None  # called before a trim is let by
+        self.judge: Judge = _no_judge
         self.url = ""
 
     def write_kubeconfig(self, path: Path) -> Path:
@@ -77,8 +85,8 @@ class Proxy:
         return await self._pass_on(request, fault)
 
     async def _pass_on(self, request: web.BaseRequest, fault: str) -> web.StreamResponse:
-        if request.method == "PATCH" and "customresourcedefinitions" in request.path:
-            self.judge()
+        trim = request.method == "PATCH" and "customresourcedefinitions" in request.path
+        trimmed = await self.judge() if trim else None
         body = await request.read()
         headers = {k: v for k, v in request.headers.items() if k in _KEPT}
         try:
@@ -88,6 +96,8 @@ class Proxy:
                 data = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError):
             return _cut(request)
+        if trimmed and answer.ok:
+            trimmed()
         if fault == "cut after":
             return _cut(request)
         if fault == "truncate" and data:

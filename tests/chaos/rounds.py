@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -23,8 +24,9 @@ _RUNS = 12  # that a round may take; most take one or two
 _WRITERS = 3
 
 # What happens once in the middle of a round, beside the proxy's faults and the writers.
-EMBEDDED_EVENTS = ("nothing", "killed migrator", "spec changed", "storage moved there and back", "tokens expired")
-REAL_EVENTS = ("killed migrator", "killed API server", "paused etcd", "spec changed", "storage moved there and back")
+_MOVES = ("storage moved there and back", "storage moved under the trim")
+EMBEDDED_EVENTS = ("nothing", "killed migrator", "spec changed", *_MOVES, "tokens expired")
+REAL_EVENTS = ("killed migrator", "killed API server", "paused etcd", "spec changed", *_MOVES)
 
 
 class Tally(msgspec.Struct):
@@ -65,6 +67,7 @@ class Round:
         self._name = f"{self._plural}.{bed.group}"
         self._state = bed.folder / f"state-{seed}.json"
         self._crd = self._manifest("v2")
+        self._move_under_trim = False
         # A real API server takes a new storage version up through its watch, while others write.
         self._settle = 0.0 if isinstance(bed, EmbeddedBed) else 1.0
 
@@ -83,8 +86,10 @@ class Round:
             for writer in writers:
                 tasks.start_soon(writer.write_for_ever)
             await self._bed.apply_crd(self._crd, settled=False)
-            tasks.start_soon(self._happen, happening)
-            await self._migrate(killed=happening == "killed migrator")
+            async with anyio.create_task_group() as happenings:
+                happenings.start_soon(self._happen, happening)
+                await self._migrate(killed=happening == "killed migrator")
+            await self._migrate(killed=False)  # what happened after the last trim may call for another
             tasks.cancel_scope.cancel()
         tally.rounds += 1
         tally.events[happening] += 1
@@ -152,9 +157,9 @@ class Round:
                     changed["spec"]["names"]["shortNames"] = [f"c{self._seed}"]
                     await bed.apply_crd(changed, settled=False)
                 case "storage moved there and back":
-                    await bed.apply_crd(self._manifest("v1"), settled=False)
-                    await anyio.sleep(0.05)
-                    await bed.apply_crd(self._crd, settled=False)
+                    await self._move_there_and_back()
+                case "storage moved under the trim":
+                    self._move_under_trim = True
                 case "tokens expired":
                     bed.forget_old_revisions()
                 case "killed API server" if isinstance(bed, RealBed):
@@ -166,14 +171,28 @@ class Round:
                     await anyio.sleep(2)
                     bed.server.store.go_on()
 
+    async def _move_there_and_back(self) -> None:
+        await self._bed.apply_crd(self._manifest("v1"), settled=False)
+        await anyio.sleep(0.05)  # for others to write in the other version
+        await self._bed.apply_crd(self._crd, settled=False)
+
     # Judging
 
     def _stored_in(self, version: str) -> int:
         return sum(json.loads(d)["apiVersion"].endswith(f"/{version}") for d in self._bed.stored(self._name).values())
 
-    def _judge_trim(self) -> None:
-        if old := self._stored_in("v1"):
-            self._tally.lost.append(f"seed {self._seed}: a trim while {old} objects were stored in v1")
+    async def _judge_trim(self) -> Callable[[], None]:
+        if self._move_under_trim:
+            self._move_under_trim = False
+            await self._move_there_and_back()
+        # Where storage moved and others wrote while the trim was on its way, the server refuses it, and all is well.
+        old = self._stored_in("v1")
+
+        def taken() -> None:
+            if old:
+                self._tally.lost.append(f"seed {self._seed}: a trim while {old} objects were stored in v1")
+
+        return taken
 
     async def _judge(self, writers: list[Writer]) -> None:
         stored = {name: json.loads(data) for (_, name), data in self._bed.stored(self._name).items()}

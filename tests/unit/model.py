@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -98,6 +99,8 @@ class Model:
             return self._trim(json.loads(request.body), happening)
         if parts.path.endswith(NAME):
             return 200, self._crd()
+        if not re.match(r"/apis/example\.com/v[12]/(namespaces/[^/]+/)?widgets(/|$)", parts.path):
+            return 404, _status(404, "NotFound")
         if request.method == "GET":
             return self._page(query)
         return self._rewrite(parts.path.rpartition("/")[2], happening)

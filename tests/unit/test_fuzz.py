@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import msgspec
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,42 +51,71 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # n
     return found
 
 
-@st.composite
-def broken(draw: st.DrawFn, whole: dict[str, Any]) -> bytes:
-    """`whole` with something in it missing, of the wrong kind, or cut off."""
-    how = draw(st.sampled_from(["truncated", "missing", "replaced", "other"]))
-    if how == "other":
-        return draw(st.sampled_from(WHOLE))
-    text = json.dumps(whole).encode()
-    if how == "truncated":
-        return text[: draw(st.integers(0, len(text) - 1))]
-    copy = json.loads(text)
-    *way, last = draw(st.sampled_from(paths(copy)))
-    parent = copy
-    for step in way:
-        parent = parent[step]
-    if how == "missing":
-        del parent[last]
-    else:
-        parent[last] = draw(ANY_JSON)
-    return json.dumps(copy).encode()
+def said(answer: Any) -> object:  # noqa: ANN401 -- any JSON
+    """What a well-formed list says: its objects' names, and whether more follow. None for anything else."""
+    try:
+        names = [item["metadata"]["name"] for item in answer["items"] or ()]
+        more = answer["metadata"].get("continue") or ""
+    except (TypeError, KeyError, AttributeError):
+        return None
+    well_formed = isinstance(more, str) and all(isinstance(name, str) and name for name in names)
+    return (names, more) if well_formed else None
+
+
+class Fault(msgspec.Struct):
+    """One way to break an answer or a file; drawn before anything runs, and applied to whatever is there then."""
+
+    how: str
+    place: int
+    other: Any
+    whole: bytes
+    code: int
+
+    def applied(self, whole: Any) -> bytes:  # noqa: ANN401 -- any JSON
+        """`whole` with something in it missing, of the wrong kind, or cut off."""
+        text = json.dumps(whole).encode()
+        broken = json.loads(text)
+        *way, last = paths(broken)[self.place % len(paths(broken))]
+        parent = broken
+        for step in way:
+            parent = parent[step]
+        match self.how:
+            case "other":
+                return self.whole
+            case "missing":
+                del parent[last]
+            case "replaced":
+                parent[last] = self.other
+        # A well-formed list of fewer or other objects is nothing a client could tell from the truth.
+        if self.how == "truncated" or said(broken) not in (None, said(whole)):
+            return text[: self.place % len(text)]
+        return json.dumps(broken).encode()
+
+
+FAULTS = st.builds(
+    Fault,
+    how=st.sampled_from(["truncated", "missing", "replaced", "other"]),
+    place=st.integers(0, 10_000),
+    other=ANY_JSON,
+    whole=st.sampled_from(WHOLE),
+    code=st.sampled_from([200, 200, 200, 418, 500]),
+)
 
 
 class Garbling:
-    """A Transport that breaks the answer to one kind of request, as hypothesis says."""
+    """A Transport that breaks the answers to one kind of request, with each of `faults` in turn."""
 
-    def __init__(self, model: Model, data: st.DataObject, where: str) -> None:
+    def __init__(self, model: Model, faults: list[Fault], where: str) -> None:
         self._model = model
-        self._data = data
+        self._faults = itertools.cycle(faults)
         self._where = where
 
     async def send(self, request: Request, *, within: float | None) -> Response:
         response = await self._model.send(request, within=within)
         if kind_of(request) != self._where:
             return response
-        body = self._data.draw(broken(json.loads(response.body)))
-        status = self._data.draw(st.sampled_from([200, 200, 200, 418, 500]))
-        return Response(status, {"content-type": "text/html"}, body)
+        fault = next(self._faults)
+        return Response(fault.code, {"content-type": "text/html"}, fault.applied(json.loads(response.body)))
 
     async def aclose(self) -> None:
         pass
@@ -108,11 +141,11 @@ async def migrate(transport: Garbling) -> Report | None:
 
 
 @pytest.mark.parametrize("where", ["look up", "review", "list", "rewrite", "trim"])
-@given(data=st.data())
-@settings(max_examples=60, deadline=None)
-def test_whatever_the_server_answers_is_an_error_and_never_a_wrong_trim(where: str, data: st.DataObject) -> None:
+@given(faults=st.lists(FAULTS, min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_whatever_the_server_answers_is_an_error_and_never_a_wrong_trim(where: str, faults: list[Fault]) -> None:
     model = Model(7, iter(()))
-    report = anyio.run(migrate, Garbling(model, data, where))
+    report = anyio.run(migrate, Garbling(model, faults, where))
     assert not model.wrongly_trimmed
     if report is None:
         return
@@ -126,13 +159,49 @@ def test_whatever_the_server_answers_is_an_error_and_never_a_wrong_trim(where: s
 
 @pytest.mark.parametrize(
     "read",
-    [decode.page, decode.crd, decode.crd_page, decode.resource_version, decode.allowed, decode.namespace_uid],
+    [
+        decode.page,
+        lambda body: decode.crd(body, NAME),
+        decode.crd_page,
+        decode.resource_version,
+        decode.allowed,
+        decode.namespace_uid,
+    ],
 )
 def test_deep_nesting_is_survived(read: Any) -> None:  # noqa: ANN401 -- any of them
     for body in (DEEP, b'{"x":' * 100_000):
         with pytest.raises(BadAnswerError):
             read(body)
     assert decode.status(500, {}, DEEP, now=0).reason == "InternalServerError"
+
+
+async def endless(request: web.BaseRequest) -> web.StreamResponse:
+    """A body that does not end by itself."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" " * 1_000_000)
+    return response
+
+
+@pytest.mark.parametrize("through", ["kubeconfig", "httpx"])
+async def test_an_answer_without_end_is_cut_short(tmp_path: Path, through: str) -> None:
+    runner = web.ServerRunner(web.Server(endless, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    path = tmp_path / "kubeconfig"
+    clusters = [{"name": "c", "cluster": {"server": url}}]
+    path.write_text(json.dumps(KUBECONFIG | {"clusters": clusters, "users": [{"name": "u", "user": {"token": "t"}}]}))
+    try:
+        async with httpx.AsyncClient(base_url=url) as client:
+            made = Cluster.from_httpx(client) if through == "httpx" else Cluster.from_kubeconfig(path)
+            async with made as cluster:
+                with pytest.raises(BadAnswerError, match="larger than"):
+                    await plan(cluster, retry_policy=ONCE)
+    finally:
+        await runner.cleanup()
 
 
 def found_in(text: bytes) -> list[str]:
@@ -142,7 +211,11 @@ def found_in(text: bytes) -> list[str]:
 MANIFEST = crd("example.com", "v1", "v1", "v2")
 
 
-@given(text=broken(MANIFEST) | st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+@given(
+    text=FAULTS.map(lambda fault: fault.applied(MANIFEST))
+    | st.binary(max_size=60)
+    | st.text(max_size=60).map(str.encode)
+)
 @settings(max_examples=300, deadline=None)
 def test_whatever_a_manifest_holds_is_a_crd_or_one_clear_line(text: bytes) -> None:
     problem = "fuzz.yaml"
@@ -196,7 +269,7 @@ async def opened(path: Path) -> None:
         pass
 
 
-@given(text=broken(KUBECONFIG) | st.binary(max_size=40))
+@given(text=FAULTS.map(lambda fault: fault.applied(KUBECONFIG)) | st.binary(max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_whatever_a_kubeconfig_holds_opens_or_is_one_clear_line(
     text: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -215,12 +288,8 @@ def test_whatever_a_kubeconfig_holds_opens_or_is_one_clear_line(
 def test_the_model_is_what_is_fuzzed() -> None:
     """Without a fault the same run migrates: the tests above fail for what is broken, not for their scene."""
 
-    class Well(Garbling):
-        async def send(self, request: Request, *, within: float | None) -> Response:
-            return await self._model.send(request, within=within)
-
     model = Model(7, iter(()))
-    report = anyio.run(migrate, Well(model, None, ""))  # type: ignore[arg-type]  # draws nothing
+    report = anyio.run(migrate, Garbling(model, [], ""))
     assert report is not None
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert msgspec.json.encode(model.stored_versions) == b'["v2"]'

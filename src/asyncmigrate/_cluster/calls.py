@@ -69,7 +69,7 @@ class Calls:
 
     async def get_crd(self, name: str) -> CRD:
         request = Request("GET", f"{_CRDS}/{quote(name, safe='')}", _GET_CRD)
-        return decode.crd(await self._send(request, f"get CRD {name}"))
+        return decode.crd(await self._send(request, f"get CRD {name}"), name)
 
     async def list_crds(self, *, selector: str = "", token: str = "", limit: int = CRD_PAGE_LIMIT) -> CRDPage:
         query = _query(limit=limit, continue_=token, labelSelector=selector)
@@ -123,7 +123,7 @@ class Calls:
         }
         target = f"{_CRDS}/{quote(crd.name, safe='')}/status"
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, decode.encode(patch))
-        return decode.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"))
+        return decode.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"), crd.name)
 
     async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
         response = await self._exchange(request, within)

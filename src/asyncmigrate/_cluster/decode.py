@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from asyncmigrate._model import CRD, CRDPage, ObjectRef, Page, Status, Version
+from asyncmigrate._model import CRD, CRDPage, Name, ObjectRef, Page, Status, Version
 from asyncmigrate.errors import BadAnswerError
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class _ListMeta(msgspec.Struct, rename="camel"):
 
 
 class _ObjectMeta(msgspec.Struct, rename="camel"):
-    name: str
+    name: Name
     namespace: str = ""
     resource_version: str = ""
 
@@ -36,7 +36,7 @@ class _Object(msgspec.Struct):
 class _ObjectList(msgspec.Struct):
     kind: str
     metadata: _ListMeta
-    items: list[_Object] | None = None
+    items: list[_Object] | None  # null where there are none; one that is not there is no list
 
 
 class _ManagedFields(msgspec.Struct):
@@ -45,7 +45,7 @@ class _ManagedFields(msgspec.Struct):
 
 
 class _CRDMeta(msgspec.Struct, rename="camel"):
-    name: str
+    name: Name
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
@@ -55,7 +55,7 @@ class _CRDMeta(msgspec.Struct, rename="camel"):
 
 
 class _CRDNames(msgspec.Struct):
-    plural: str
+    plural: Name
     kind: str
 
 
@@ -64,7 +64,7 @@ class _Conversion(msgspec.Struct):
 
 
 class _CRDSpec(msgspec.Struct):
-    group: str
+    group: Name
     names: _CRDNames
     scope: str
     versions: tuple[Version, ...]
@@ -85,7 +85,7 @@ class _CRDObject(msgspec.Struct):
 class _CRDList(msgspec.Struct):
     kind: str
     metadata: _ListMeta
-    items: list[_CRDObject] | None = None
+    items: list[_CRDObject] | None
 
 
 class _ReviewStatus(msgspec.Struct):
@@ -165,9 +165,12 @@ def page(body: bytes) -> Page:
     )
 
 
-def crd(body: bytes) -> CRD:
+def crd(body: bytes, name: str) -> CRD:
+    """The CRD that was asked for by `name`."""
     answer = _decoded(_decode_crd, body, "CustomResourceDefinition")
     _check_kind(answer.kind, "CustomResourceDefinition", body)
+    if answer.metadata.name != name:
+        raise BadAnswerError(f"the answer is CRD {excerpt(answer.metadata.name.encode())}, not {name}")
     return _crd(answer)
 
 
@@ -192,6 +195,8 @@ def namespace_uid(body: bytes) -> str:
 
 def _crd(answer: _CRDObject) -> CRD:
     meta, spec = answer.metadata, answer.spec
+    if sum(version.storage for version in spec.versions) != 1:
+        raise BadAnswerError(f"CRD {excerpt(meta.name.encode())} has not one storage version but several or none")
     return CRD(
         name=meta.name,
         group=spec.group,
