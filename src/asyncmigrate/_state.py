@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -37,6 +38,7 @@ class StateFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser()
         self._changes: dict[str, Record | None] = {}
+        self._changing, self._saving = Lock(), Lock()
         with self._named_errors("used"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._locked():
@@ -47,26 +49,29 @@ class StateFile:
         return self._changes[key] if key in self._changes else self._records.get(key)
 
     def put(self, record: Record) -> None:
-        self._changes[record.key] = record
+        with self._changing:
+            self._changes[record.key] = record
 
     def drop(self, key: str) -> None:
-        self._changes[key] = None
-
-    @property
-    def is_saved(self) -> bool:
-        return not self._changes
+        with self._changing:
+            self._changes[key] = None
 
     def save(self) -> None:
-        """Write our changes into the newest file."""
-        changes, self._changes = self._changes, {}
-        try:
-            with self._named_errors("written"), self._locked():
-                records = self._read() | changes
-                self._records = {k: r for k, r in records.items() if r is not None}
-                self._replace(msgspec.json.encode(_Content(_API_VERSION, _KIND, self._records)))
-        except StateError:
-            self._changes = changes | self._changes
-            raise
+        """Write our changes, if any, into the newest file; a save that another thread has begun is waited for."""
+        with self._saving:
+            with self._changing:
+                changes, self._changes = self._changes, {}
+            if not changes:
+                return
+            try:
+                with self._named_errors("written"), self._locked():
+                    records = self._read() | changes
+                    self._records = {k: r for k, r in records.items() if r is not None}
+                    self._replace(msgspec.json.encode(_Content(_API_VERSION, _KIND, self._records)))
+            except StateError:
+                with self._changing:
+                    self._changes = changes | self._changes
+                raise
 
     def _read(self) -> dict[str, Record]:
         try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 from pathlib import Path
+from threading import Timer
 
 import anyio
 import pytest
 
+from asyncmigrate import Outcome, plan, run
+from asyncmigrate.events import CRDFinished, Event
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import Ended, asyncmigrate, command, environment
@@ -98,6 +102,22 @@ async def test_two_runs_at_once_do_no_harm(bed: Bed, tmp_path: Path) -> None:
     assert [e.code for e in both] == [0, 0]
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
     assert await bed.stored_versions(f"widgets.{bed.group}") == ["v2"]
+
+
+async def test_a_run_ends_only_when_its_last_word_is_in_the_file(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    await stale(embedded, 3)
+    state = tmp_path / "state.json"
+    with (tmp_path / ".state.json.lock").open("w") as lock:  # that another run holds for a while
+
+        def hold(event: Event) -> None:
+            if isinstance(event, CRDFinished):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                Timer(0.3, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+
+        async with embedded.cluster() as cluster:
+            report = await run(cluster, await plan(cluster), settle=0, state=state, observers=[hold])
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert json.loads(state.read_text())["records"] == {}
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "no json", '{"apiVersion": "asyncmigrate/v1", "kind": "Report"}'])

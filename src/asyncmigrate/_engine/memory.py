@@ -74,8 +74,8 @@ class Memory:
                 self._lost(error)
 
     def close(self) -> None:
-        """Save what is not saved yet, also where the run was cancelled."""
-        if self._file is not None and not self._file.is_saved:
+        """Save what is not saved yet, also where the run was cancelled, and a save with it."""
+        if self._file is not None:
             try:
                 self._file.save()
             except StateError as error:
