@@ -27,7 +27,8 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
 
     A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`. `webhook` says that a conversion
     webhook converts its objects. `changed` is the newest time in the managedFields of its writers, those of its status
-    left out: its spec, and with it the storage version, has not changed since; empty where there are none.
+    left out: its spec, and with it the storage version, has not changed since; empty where there are none. `stamped`
+    is the newest of all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     webhook: bool = False
     changed: str = ""
+    stamped: str = ""
 
     @property
     def storage_versions(self) -> tuple[str, ...]:
@@ -82,11 +84,16 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class ObjectRef(msgspec.Struct, frozen=True):
-    """One object as a list showed it. `namespace` is empty for cluster-scoped objects."""
+    """One object as a list showed it.
+
+    `namespace` is empty for cluster-scoped objects; `stamped` is the newest time in the object's managedFields, empty
+    where there is none.
+    """
 
     namespace: str
     name: str
     resource_version: str = ""
+    stamped: str = ""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -166,7 +166,7 @@ class Objects(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         listed: objects that the lists showed.
-        proven: known to be in the storage version from the list alone.
+        proven: known to be in the storage version from the list, and where it is kept the record of an earlier run.
         rewritten: encoded anew by this run, or written by someone else since the list.
         unchanged: asked for, and found to be in the storage version already.
         gone: deleted since the list.

@@ -55,6 +55,10 @@ class Bed(ABC):
     def forget_old_revisions(self) -> None:
         """Let the store compact, so that old resource versions are gone."""
 
+    @abstractmethod
+    async def pass_time(self, seconds: float) -> None:
+        """Let the server's clock move on."""
+
     def cluster(self, user: str = "admin") -> Cluster:
         return Cluster.from_kubeconfig(self.kubeconfig(user))
 
@@ -158,6 +162,9 @@ class EmbeddedBed(Bed):
         await super().settle(manifest)
         self.server.advance(60)
 
+    async def pass_time(self, seconds: float) -> None:
+        self.server.advance(seconds)
+
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)
 
@@ -183,6 +190,9 @@ class RealBed(Bed):
         self.server = server
         self.url = server.url
         self._granted: list[str] = []
+
+    async def pass_time(self, seconds: float) -> None:
+        await anyio.sleep(seconds)  # its clock is this machine's
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)

@@ -43,6 +43,10 @@ class Server:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl; this process has few threads when it starts
             )
 
+    @property
+    def program(self) -> Path:
+        return Path(self._command[0])
+
     def kill(self) -> None:
         """End it as a lost machine would, with nothing said to anyone."""
         self.process.kill()

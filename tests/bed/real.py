@@ -99,29 +99,45 @@ def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[Re
     )
     try:
         store.wait_until(lambda: _answers(f"{etcd_url}/health"))
-        port = free_port()
-        certificates = folder / "certificates"
-        server = Server(
-            [
-                apiserver,
-                *("--bind-address", "127.0.0.1", "--secure-port", str(port), "--cert-dir", certificates),
-                *("--etcd-servers", etcd_url, "--endpoint-reconciler-type", "none"),
-                *("--authorization-mode", "RBAC", "--token-auth-file", _write_tokens(folder)),
-                *("--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24"),
-                *_service_account_flags(folder),
-                *apiserver_flags,
-            ],
-            folder / "apiserver.log",
-        )
-        try:
-            url, ca = f"https://127.0.0.1:{port}", certificates / "apiserver.crt"
-            found = RealServer(url=url, etcd=etcd_url, ca=ca, apiserver=server, store=store)
-            server.wait_until(found.is_ready)
+        with _apiserver(apiserver, folder, store, etcd_url, apiserver_flags) as found:
             yield found
-        finally:
-            server.stop()
     finally:
         store.stop()
+
+
+@contextmanager
+def beside(first: RealServer, folder: Path) -> Iterator[RealServer]:
+    """Start one more API server on the etcd of `first`, as a large control plane has several."""
+    with _apiserver(first.apiserver.program, folder, first.store, first.etcd, ()) as found:
+        yield found
+
+
+@contextmanager
+def _apiserver(
+    program: Path, folder: Path, store: Server, etcd_url: str, flags: tuple[str, ...]
+) -> Iterator[RealServer]:
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    certificates = folder / "certificates"
+    server = Server(
+        [
+            program,
+            *("--bind-address", "127.0.0.1", "--secure-port", str(port), "--cert-dir", certificates),
+            *("--etcd-servers", etcd_url, "--endpoint-reconciler-type", "none"),
+            *("--authorization-mode", "RBAC", "--token-auth-file", _write_tokens(folder)),
+            *("--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24"),
+            *_service_account_flags(folder),
+            *flags,
+        ],
+        folder / "apiserver.log",
+    )
+    try:
+        url, ca = f"https://127.0.0.1:{port}", certificates / "apiserver.crt"
+        found = RealServer(url=url, etcd=etcd_url, ca=ca, apiserver=server, store=store)
+        server.wait_until(found.is_ready)
+        yield found
+    finally:
+        server.stop()
 
 
 def _answers(url: str, ca: Path | None = None) -> bool:

@@ -194,6 +194,20 @@ async def test_an_interrupted_run_says_what_was_done_and_the_next_does_the_rest(
     assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1"}
 
 
+@pytest.mark.parametrize(
+    ("args", "proven"), [((), 1), (("--proof-margin", "2m"), 0), (("--rewrite-all",), 0), (("--settle", "2m"), 0)]
+)
+async def test_what_a_list_proves_is_not_rewritten(embedded: EmbeddedBed, args: tuple[str, ...], proven: int) -> None:
+    manifest = scene(embedded.server, embedded.group)
+    embedded.server.advance(30)
+    await embedded.create(manifest, obj(manifest, "v1beta1", "later"))
+    embedded.server.advance(60)
+    ended = await run_json(embedded, *args)
+    assert ended.code == 0
+    objects = ended.json["crds"][1]["objects"]
+    assert (objects["proven"], objects["rewritten"], objects["unchanged"]) == (proven, 3, 1 - proven)
+
+
 async def test_ctrl_c_ends_a_plan_that_waits_for_standard_input(embedded: EmbeddedBed, tmp_path: Path) -> None:
     args = command("plan", "-f", "-", "-v", "--kubeconfig", embedded.kubeconfig())
     process = await anyio.open_process(args, env=environment(tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE)

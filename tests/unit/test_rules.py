@@ -16,6 +16,7 @@ from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook
 from asyncmigrate._rules.pace import Pace
 from asyncmigrate._rules.pages import Frontier
 from asyncmigrate._rules.plan import access_version, decide
+from asyncmigrate._rules.proof import bound_of, is_proven
 from asyncmigrate._rules.resume import is_newer, may_resume, record_of
 from asyncmigrate._rules.rights import needed, rules_for
 from asyncmigrate._rules.schedule import Schedule
@@ -337,6 +338,28 @@ AT = 1795514400.0  # the same in seconds since the epoch
 )
 def test_settling(changed: str, settle: float, server_now: float | None, seen_for: float, wait: float) -> None:
     assert settle_wait(changed, settle=settle, server_now=server_now, seen_for=seen_for) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("version", "stamped", "proven"),
+    [
+        ("101", "2026-11-24T10:01:01Z", True),
+        ("101", "2026-11-24T10:01:00Z", False),  # stamps are whole seconds: it may have been a moment less
+        ("100", "2026-11-24T10:01:01Z", False),  # written before the CRD, by a clock that is ahead
+        ("101", "2026-11-24T09:59:00Z", False),
+        ("101", "", False),
+        ("", "2026-11-24T10:01:01Z", False),
+        ("101", "2026-11-24T12:01:01+02:00", False),  # none that an API server writes
+        ("101", "tomorrow", False),
+    ],
+)
+def test_what_a_list_proves(version: str, stamped: str, *, proven: bool) -> None:
+    crd = msgspec.structs.replace(RESUMABLE, resource_version="100", stamped=MOVED)
+    ref = ObjectRef("", "w", version, stamped)
+    assert is_proven(ref, bound_of(crd, margin=60, settle=5)) is proven
+    assert is_proven(ref, bound_of(crd, margin=5, settle=60)) is proven
+    assert not is_proven(ref, bound_of(crd, margin=60, settle=61.5))
+    assert not is_proven(ref, bound_of(msgspec.structs.replace(crd, stamped=""), margin=60, settle=5))
 
 
 RESUMABLE = CRD(

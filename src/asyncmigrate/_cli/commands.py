@@ -28,6 +28,7 @@ from asyncmigrate._report.display import Display
 from asyncmigrate._report.progress import Lines, Live
 from asyncmigrate._report.tables import console_for, plan_table, report_table
 from asyncmigrate._results import Plan, Report, Unfinished
+from asyncmigrate._rules.proof import PROOF_MARGIN
 from asyncmigrate._rules.schedule import WEBHOOK_POLICY
 from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate._state import StateFile
@@ -67,6 +68,8 @@ class RunOptions(msgspec.Struct, kw_only=True):
     max_in_flight: int = MAX_IN_FLIGHT
     rate: float | None = None
     settle: float = SETTLE_SECONDS
+    proof_margin: float = PROOF_MARGIN
+    rewrite_all: bool = False
     skip_blocked: bool = False
     state: Path | None = None
     webhook_wait: float = WEBHOOK_POLICY.max_seconds
@@ -148,6 +151,8 @@ async def run_and_print(cluster: Cluster, made: Plan, show: Show, how: RunOption
                 max_in_flight=how.max_in_flight,
                 rate=how.rate,
                 settle=how.settle,
+                proof_margin=how.proof_margin,
+                rewrite_all=how.rewrite_all,
                 state=how.state,
                 webhook_policy=msgspec.structs.replace(WEBHOOK_POLICY, max_seconds=how.webhook_wait),
                 observers=[display, keep],

@@ -75,6 +75,15 @@ def plan(*, choice: options.Choice, check: bool, output: str, verbose: int, conn
     help="How old a change of a CRD must be before its objects are listed: API servers take it up one by one.",
 )
 @click.option(
+    "--proof-margin",
+    type=options.Duration(),
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    help="An object written so long after its CRD's last change needs no rewriting; for servers that lag, and clocks.",
+)
+@click.option("--rewrite-all", is_flag=True, help="Rewrite every object, whatever proves it current.")
+@click.option(
     "--webhook-wait",
     type=options.Duration(),
     default="150s",
@@ -99,6 +108,8 @@ def run(
     max_in_flight: int,
     rate: float | None,
     settle: float,
+    proof_margin: float,
+    rewrite_all: bool,
     webhook_wait: float,
     skip_blocked: bool,
     retry_failed: str | None,
@@ -122,6 +133,8 @@ def run(
         max_in_flight=max_in_flight,
         rate=rate,
         settle=settle,
+        proof_margin=proof_margin,
+        rewrite_all=rewrite_all,
         skip_blocked=skip_blocked,
         webhook_wait=webhook_wait,
     )

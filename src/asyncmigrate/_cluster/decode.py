@@ -22,10 +22,16 @@ class _ListMeta(msgspec.Struct, rename="camel"):
     remaining_item_count: int | None = None
 
 
+class _ManagedFields(msgspec.Struct):
+    time: str = ""
+    subresource: str = ""
+
+
 class _ObjectMeta(msgspec.Struct, rename="camel"):
     name: Name
     namespace: str = ""
     resource_version: str = ""
+    managed_fields: list[_ManagedFields] | None = None
 
 
 class _Object(msgspec.Struct):
@@ -39,11 +45,6 @@ class _ObjectList(msgspec.Struct):
     items: list[_Object] | None  # null where there are none; one that is not there is no list
 
 
-class _ManagedFields(msgspec.Struct):
-    time: str = ""
-    subresource: str = ""
-
-
 class _CRDMeta(msgspec.Struct, rename="camel"):
     name: Name
     uid: str = ""
@@ -51,7 +52,7 @@ class _CRDMeta(msgspec.Struct, rename="camel"):
     generation: int = 0
     deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
-    managed_fields: tuple[_ManagedFields, ...] | None = None
+    managed_fields: list[_ManagedFields] | None = None
 
 
 class _CRDNames(msgspec.Struct):
@@ -157,7 +158,9 @@ def page(body: bytes) -> Page:
     _check_kind(answer.kind, "PartialObjectMetadataList", body)
     return Page(
         items=tuple(
-            ObjectRef(o.metadata.namespace, o.metadata.name, o.metadata.resource_version) for o in answer.items or ()
+            ObjectRef(m.namespace, m.name, m.resource_version, _newest(m.managed_fields))
+            for o in answer.items or ()
+            for m in (o.metadata,)
         ),
         continue_token=answer.metadata.continue_,
         remaining=answer.metadata.remaining_item_count,
@@ -211,9 +214,14 @@ def _crd(answer: _CRDObject) -> CRD:
         terminating=meta.deletion_timestamp is not None,
         labels=meta.labels or {},
         webhook=spec.conversion is not None and spec.conversion.strategy == "Webhook",
-        # Times are RFC 3339 in UTC and whole seconds, so that they sort as text.
-        changed=max((m.time for m in meta.managed_fields or () if m.subresource != "status"), default=""),
+        changed=_newest([m for m in meta.managed_fields or () if m.subresource != "status"]),
+        stamped=_newest(meta.managed_fields),
     )
+
+
+def _newest(entries: list[_ManagedFields] | None) -> str:
+    """Times are RFC 3339 in UTC and whole seconds, so that they sort as text."""
+    return max([entry.time for entry in entries], default="") if entries else ""
 
 
 def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 
 from asyncmigrate._engine.listing import Lister
@@ -14,14 +16,21 @@ from asyncmigrate._model import CRD, ObjectRef, Page
 from asyncmigrate._results import CRDPlan, CRDReport, Outcome
 from asyncmigrate._rules.pages import PAGE_LIMIT
 from asyncmigrate._rules.plan import access_version
+from asyncmigrate._rules.proof import bound_of, is_proven
 from asyncmigrate._rules.resume import is_newer
 from asyncmigrate._rules.settle import settle_wait
 from asyncmigrate._rules.trim import TrimVerdict, may_trim
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, CRDSettling, CRDStarted, PageListed, Settled
 
+Proof = Callable[[ObjectRef], bool]
+
 _PASSES = 3  # over the objects of a CRD whose spec keeps changing
 _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects of this one are left
+
+
+def _nothing_proven(_: ObjectRef) -> bool:
+    return False
 
 
 class Migration:
@@ -126,27 +135,35 @@ class Migration:
         """Go over the objects once, a page ahead of the rewrites; returns when each is settled or has failed."""
         only, self._only = self._only, None
         if only is not None:
-            await self._hand_over(Page(only), since="")
+            await self._hand_over(Page(only), _nothing_proven)
             await self._rewriter.until_pending(0)
             return
         lister = Lister(self._session, self._crd, self._rewriter.lane)
-        since: str | None = None
+        proof: Proof | None = None
         while not lister.done:
             self._rewriter.check()
             page = await lister.next_page()
             if page is None:
                 continue
-            if since is None:
-                since = self._memory.begin(self._crd, page.resource_version)
-            await self._hand_over(page, since)
+            proof = proof or self._proof(page.resource_version)
+            await self._hand_over(page, proof)
             await self._rewriter.until_pending(0 if lister.done else _LOW)
 
-    async def _hand_over(self, page: Page, since: str) -> None:
-        """Give a page's objects to be rewritten, but for those that were written after `since`."""
+    def _proof(self, list_version: str) -> Proof:
+        """What proves a listed object to be in the storage version: an earlier run's record, or the list itself."""
+        session = self._session
+        since = self._memory.begin(self._crd, list_version)
+        if session.proof_margin is None:
+            return _nothing_proven
+        bound = bound_of(self._crd, margin=session.proof_margin, settle=session.settle)
+        return lambda ref: is_newer(ref.resource_version, since) or is_proven(ref, bound)
+
+    async def _hand_over(self, page: Page, proof: Proof) -> None:
+        """Give a page's objects to be rewritten, but for those that are proven."""
         self._rewriter.listed(len(page.items))
         self._session.emit(PageListed(self._plan.name, len(page.items), page.remaining))
         for ref in page.items:
-            if not self._dry_run and is_newer(ref.resource_version, since):
+            if proof(ref):
                 self._rewriter.settle(ref, Settled.PROVEN)
             else:
                 await self._session.pace()

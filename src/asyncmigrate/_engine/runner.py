@@ -13,6 +13,7 @@ from asyncmigrate._engine.migration import Migration
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report, Unfinished
+from asyncmigrate._rules.proof import PROOF_MARGIN
 from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate._state import StateFile
@@ -38,6 +39,8 @@ async def run(
     max_in_flight: int = MAX_IN_FLIGHT,
     rate: float | None = None,
     settle: float = SETTLE_SECONDS,
+    proof_margin: float = PROOF_MARGIN,
+    rewrite_all: bool = False,
     state: str | os.PathLike[str] | None = None,
     retry_policy: RetryPolicy = DEFAULT_POLICY,
     webhook_policy: RetryPolicy = WEBHOOK_POLICY,
@@ -61,6 +64,12 @@ async def run(
         settle: seconds since a CRD's spec changed before its objects are listed, 5 by default: API servers take up a
             new storage version one after the other, and one that lags still writes the old one. 0 only where that was
             long ago.
+        proof_margin: an object that was written so many seconds after the last write of its CRD, 60 by default, by its
+            managedFields and its resource version alike, is in the storage version already and is not rewritten: it
+            counts as `proven`. The margin is for API servers that lag and clocks that differ; `settle` where that is
+            more.
+        rewrite_all: rewrite every object, whatever proves it to be in the storage version: its list, or the state of an
+            earlier run. A dry run does that, too.
         state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
             Runs may share it.
         retry_policy: how long to try again what can get better, 30 s by default for each object or call.
@@ -82,6 +91,7 @@ async def run(
         contacted=True,
         settle=settle,
         rate=rate,
+        proof_margin=None if rewrite_all or dry_run else proof_margin,
     )
     stale = () if plan.blocked and not skip_blocked else plan.stale
     file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None

@@ -15,6 +15,7 @@ from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
 from asyncmigrate._rules.pace import Pace
+from asyncmigrate._rules.proof import PROOF_MARGIN
 from asyncmigrate._rules.schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate.errors import MigrateError, UsageError
@@ -53,11 +54,14 @@ class Session:
         contacted: bool = False,
         settle: float = SETTLE_SECONDS,
         rate: float | None = None,
+        proof_margin: float | None = PROOF_MARGIN,
     ) -> None:
         if max_in_flight < 1:
             raise UsageError(f"max_in_flight is {max_in_flight}: it must be at least 1")
         if settle < 0:
             raise UsageError(f"settle is {settle:g}: it must be at least 0 seconds")
+        if proof_margin is not None and proof_margin < 0:
+            raise UsageError(f"proof_margin is {proof_margin:g}: it must be at least 0 seconds")
         if rate is not None and rate <= 0:
             raise UsageError(f"rate is {rate:g}: it must be more than 0 objects a second")
         self.cluster = cluster
@@ -67,6 +71,7 @@ class Session:
         self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
         self.settle = settle
+        self.proof_margin = proof_margin  # None where every object is to be rewritten, whatever proves it current
         self._pace = Pace(rate) if rate is not None else None
         self._began = anyio.current_time()
 

@@ -96,7 +96,21 @@ def prepare_update(
     `part` is `status` for a write through that subresource, `at` the time; an unchanged object is returned as `old`.
     """
     new = copy.deepcopy(new)
-    meta, before = new.get("metadata") or {}, old["metadata"]
+    _check_preconditions(new.get("metadata") or {}, old["metadata"], kind)
+    new = _status_of(new, old) if part == "status" else _all_but_status(new, old, has_status=has_status)
+    if new == old:
+        return old
+    taken = _takes(new, old)
+    new["metadata"] = dict(new["metadata"])
+    if part != "status" and _but_metadata(new, has_status=has_status) != _but_metadata(old, has_status=has_status):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    # A write that only takes away leaves no stamp: its manager owns nothing that it did not own before.
+    if taken:
+        _stamp(new, manager, part, at)
+    return new
+
+
+def _check_preconditions(meta: Object, before: Object, kind: Kind) -> None:
     name = before["name"]
     if (wanted := meta.get("resourceVersion")) and wanted != before["resourceVersion"]:
         raise conflict(kind.group, kind.plural, name)
@@ -111,24 +125,35 @@ def prepare_update(
         raise StatusError(
             "BadRequest", f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         )
-    if part == "status":
-        new = old | {"status": new.get("status")}
-        if new["status"] is None:
-            del new["status"]
-    else:
-        for field in _SERVER_OWNED:
-            meta.pop(field, None)
-        new["metadata"] = meta | {f: before[f] for f in _SERVER_OWNED if f in before}
-        if has_status:
-            new.pop("status", None)
-            new |= {"status": old["status"]} if "status" in old else {}
-    if new == old:
-        return old
-    new["metadata"] = dict(new["metadata"])
-    if part != "status" and _but_metadata(new, has_status=has_status) != _but_metadata(old, has_status=has_status):
-        new["metadata"]["generation"] = before.get("generation", 0) + 1
-    _stamp(new, manager, part, at)
+
+
+def _status_of(new: Object, old: Object) -> Object:
+    """What a write through the status subresource makes of `old`."""
+    if new.get("status") is None:
+        return {k: v for k, v in old.items() if k != "status"}
+    return old | {"status": new["status"]}
+
+
+def _all_but_status(new: Object, old: Object, *, has_status: bool) -> Object:
+    """What any other write makes of it; `new` may be changed."""
+    meta, before = new.get("metadata") or {}, old["metadata"]
+    forgotten = meta.get("managedFields") == [{}]  # how a writer clears them
+    for field in _SERVER_OWNED:
+        meta.pop(field, None)
+    new["metadata"] = meta | {f: before[f] for f in _SERVER_OWNED if f in before}
+    if has_status:
+        new.pop("status", None)
+        new |= {"status": old["status"]} if "status" in old else {}
+    if forgotten:
+        new["metadata"].pop("managedFields", None)
     return new
+
+
+def _takes(new: Any, old: Any) -> bool:  # noqa: ANN401 -- any JSON
+    """Whether `new` has a value that `old` has not; lists count as one value."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        return any(key not in old or _takes(value, old[key]) for key, value in new.items() if key != "managedFields")
+    return bool(new != old)
 
 
 def _but_metadata(obj: Object, *, has_status: bool) -> Object:
