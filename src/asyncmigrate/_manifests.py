@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ import msgspec
 import yaml12
 
 from asyncmigrate._model import CRD, CRD_GROUP, Name, Version
+from asyncmigrate._skim import without_schemas
 from asyncmigrate.errors import ManifestError
 
 STDIN = "-"
@@ -136,11 +138,18 @@ def _documents(text: bytes, source: str) -> list[object]:
             return [json.loads(decoded)]
     except (ValueError, RecursionError):
         pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
+    with suppress(ValueError, RecursionError):
+        return _yaml(without_schemas(decoded))
     try:
-        return _with_aliases(decoded) if _has_aliases(decoded) else list(yaml12.parse_yaml(decoded, multi=True))
+        # The whole text: for the line that an error is in, and for an alias to what is anchored in a schema.
+        return _yaml(decoded)
     except (ValueError, RecursionError) as error:
         problem = str(error).removeprefix("YAML parse error: ")
         raise ManifestError(f"not valid YAML: {' '.join(problem.split())}", source=source) from error
+
+
+def _yaml(text: str) -> list[object]:
+    return _with_aliases(text) if _has_aliases(text) else list(yaml12.parse_yaml(text, multi=True))
 
 
 def _has_aliases(text: str) -> bool:

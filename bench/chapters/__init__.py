@@ -1,0 +1,1 @@
+"""What is measured, a chapter a module: each adds its rows to the results."""
