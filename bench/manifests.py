@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Not of the project: real CRDs, one a file, that some machines have beside the checkout.
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "upjet-aws-344.tar.xz"
-_SUFFIX = "aws.m.upbound.io"
+_SUFFIX = "upbound.io"
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+_LOOK_AGAIN = 0.005  # seconds
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -22,7 +23,7 @@ class Taken(msgspec.Struct, frozen=True):
     Attributes:
         wall: seconds.
         cpu: seconds of it and of what it waited for.
-        peak: MB resident at most.
+        peak: MB resident at most, but for its last moments.
         out: what it printed.
     """
 
@@ -46,13 +47,24 @@ def cpu_of(pids: Iterable[int]) -> float:
     return total / _TICKS
 
 
+def peak_of(pid: int) -> float:
+    """MB resident at most so far; 0 where the process has ended."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
 def take(command: Sequence[str | Path], *, good: frozenset[int] = frozenset({0})) -> Taken:
     """Run a command to its end; it must end well, or the figures would be another job's."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
+        peak = 0.0
         with subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL) as process:
             try:
-                _, status, usage = os.wait4(process.pid, 0)
+                # What the kernel tells at the end includes what we ourselves took when the process was made.
+                while not (done := os.wait4(process.pid, os.WNOHANG))[0]:
+                    peak = peak_of(process.pid) or peak
+                    time.sleep(_LOOK_AGAIN)
+                _, status, usage = done
             except BaseException:
                 process.kill()
                 raise
@@ -63,7 +75,7 @@ def take(command: Sequence[str | Path], *, good: frozenset[int] = frozenset({0})
         if process.returncode not in good:
             tail = err.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
-        return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read())
+        return Taken(wall, usage.ru_utime + usage.ru_stime, peak, out.read())
 
 
 def side(name: str, *args: object) -> Taken:

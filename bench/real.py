@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,23 @@ class RealScene:
 
     async def add(self, plural: str, objects: int, size: int) -> None:
         """A CRD with objects of some size, as a controller writes them."""
-        manifest = scenes.crd(GROUP, "v1", "v1", "v2", plural=plural)
-        await self.bed.apply_crd(manifest)
+        await self.add_many([plural], objects, size)
+
+    async def add_many(self, plurals: Sequence[str], objects: int, size: int) -> None:
+        """CRDs with so many objects each."""
+        manifests = [scenes.crd(GROUP, "v1", "v1", "v2", plural=plural) for plural in plurals]
+        for manifest in manifests:
+            await self.bed.apply_crd(manifest, settled=False)
+        await self.bed.settle(manifests[-1])
+        await self.until_idle()
         spec = spec_of(size)
-        target = self.bed.path(manifest, "v1")
-        names = iter(range(objects))
+        everything = ((manifest, number) for manifest in manifests for number in range(objects))
 
         async def writer() -> None:
-            for number in names:
+            for manifest, number in everything:
                 body = scenes.obj(manifest, "v1", f"w-{number:06d}", spec=spec)
-                (await self.bed.http.post(f"{target}?fieldManager=bench", json=body)).raise_for_status()
+                target = f"{self.bed.path(manifest, 'v1')}?fieldManager=bench"
+                (await self.bed.http.post(target, json=body)).raise_for_status()
 
         await asyncio.gather(*(writer() for _ in range(_WRITERS)))
 

@@ -17,8 +17,7 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
     plurals = [f"kind{n:03}s" for n in range(crds)]
     async with real(folder) as scene:
         print(f"  creating {crds} CRDs", flush=True)
-        for plural in plurals:
-            await scene.add(plural, OBJECTS, 1000)
+        await scene.add_many(plurals, OBJECTS, 1000)
         ceiling = await bare(scene, plurals)
         await scene.move_storage(*plurals)
         ours = side("ours", scene.kubeconfig()).json()

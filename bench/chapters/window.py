@@ -18,13 +18,13 @@ from bench.results import Results, at_least, at_most, number
 
 PLURAL = "panes"
 OTHERS = "others"
-FIXED = (8, 16, 32, 64)
+FIXED = (8, 16, 32)
 AWAY = 0.02
 Figures = dict[int, list[float]]
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects, rounds = (300, 1) if quick else (1500, 3)
+    objects, rounds = (300, 1) if quick else (800, 2)
     async with real(folder) as scene:
         await scene.add(PLURAL, objects, 2000)
         await scene.add(OTHERS, 1, 2000)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -174,11 +176,14 @@ def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
             tasks.cancel_scope.cancel()
         return code
 
+    gc.disable()  # until all is loaded: see loaded()
     try:
         code = anyio.run(main)
     except MigrateError as error:
         click.echo(f"error: {error}", err=True)
         return exits.for_error(error)
+    finally:
+        gc.enable()
     if code is Exit.INTERRUPTED:
         click.echo("interrupted: run again to do the rest", err=True)
     return code
@@ -191,10 +196,19 @@ async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatu
             tasks.cancel_scope.cancel()
 
 
-def _open(connection: Connection) -> Cluster:
-    return Cluster.from_kubeconfig(
+@asynccontextmanager
+async def _open(connection: Connection) -> AsyncIterator[Cluster]:
+    async with Cluster.from_kubeconfig(
         connection.kubeconfig, context=connection.context, request_timeout=connection.request_timeout
-    )
+    ) as cluster:
+        loaded()
+        yield cluster
+
+
+def loaded() -> None:
+    """Have garbage collections leave alone what a connection loads, a thousand modules: most of their cost is there."""
+    gc.freeze()
+    gc.enable()
 
 
 async def _plan(cluster: Cluster, choice: Choice, display: Display, *, max_in_flight: int = 32) -> Plan:

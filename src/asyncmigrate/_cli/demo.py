@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from asyncmigrate._cli.commands import RunOptions, Show, guarded, run_and_print
+from asyncmigrate._cli.commands import RunOptions, Show, guarded, loaded, run_and_print
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
@@ -49,6 +49,7 @@ async def _demo() -> Exit:
             kubeconfig = server.write_kubeconfig(folder / "kubeconfig")
             show = Show("table", 0)
             async with Cluster.from_kubeconfig(kubeconfig) as cluster:
+                loaded()
                 with show.display() as display:
                     made = await plan(cluster, manifests=[folder / "crds"], observers=[display])
                 console.print(plan_table(made))

@@ -112,8 +112,10 @@ class Calls:
         """
         target = resource.object_path(ref.namespace, ref.name)
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _REWRITE, b"{}")
-        doing = f"rewrite {resource.plural}.{resource.group} {ref}"
-        return decode.resource_version(await self._send(request, doing, within))
+        response = await self._exchange(request, within)
+        if response.status not in _OK:
+            raise _error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
+        return decode.resource_version(response.body)
 
     async def trim(self, crd: CRD, storage_version: str, *, dry_run: bool) -> CRD:
         """Write `status.storedVersions`; 409 where the CRD is another, or at another resource version, than `crd`."""

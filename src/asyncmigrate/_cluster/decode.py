@@ -274,7 +274,8 @@ def excerpt(body: bytes, limit: int = 200) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
 def encode(value: object) -> bytes:

@@ -37,7 +37,7 @@ class HttpxTransport:
                 body = await self._whole_body(answer)
         except httpx.HTTPError as error:
             raise translate(error, self._base, within) from error
-        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, body)
+        return Response(answer.status_code, answer.headers, body)
 
     async def _whole_body(self, answer: httpx.Response) -> bytes:
         chunks: list[bytes] = []

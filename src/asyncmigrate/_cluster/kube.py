@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,22 +91,21 @@ class KubeTransport:
         return response
 
     async def _exchange(self, request: Request, within: float | None) -> Response:
-        headers = dict(request.headers)
+        headers = request.headers
         if authorization := await self._authorization():
-            headers["Authorization"] = authorization
-        connect = min(_CONNECT_SECONDS, within or _CONNECT_SECONDS)
+            headers = {**headers, "Authorization": authorization}
         try:
             async with self._session.request(
                 request.method,
                 URL(self._base + request.target, encoded=True),
                 headers=headers,
                 data=request.body or None,
-                timeout=aiohttp.ClientTimeout(total=within, sock_connect=connect),
+                timeout=_timeout(within),
                 allow_redirects=False,
                 **self._extra,
             ) as answer:
                 body = await _whole_body(answer, self._base)
-                return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, body)
+                return Response(answer.status, answer.headers, body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise translate(error, self._base, within) from error
 
@@ -138,6 +138,11 @@ class KubeTransport:
     async def aclose(self) -> None:
         while self._closing:
             await self._closing.pop()()
+
+
+@lru_cache(maxsize=64)
+def _timeout(within: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=within, sock_connect=min(_CONNECT_SECONDS, within or _CONNECT_SECONDS))
 
 
 async def _whole_body(answer: aiohttp.ClientResponse, base: str) -> bytes:

@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One whole HTTP response; header names are in lower case."""
+    """One whole HTTP response; `headers` finds names in lower case, and may find them in any."""
 
     status: int
     headers: Mapping[str, str]

@@ -140,7 +140,7 @@ class Pool:
         finally:
             lane.callers.discard(done)
         if failure:
-            raise failure[0]
+            raise failure.pop()  # not kept: its traceback leads here, and only the garbage collector would free the two
         if not result:
             raise LaneClosedError
         return result[0]

@@ -40,7 +40,8 @@ class Rewriter:
         self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
         self.failures: list[Failure] = []
         self._pending = 0
-        self._moved = anyio.Event()
+        self._enough = 0  # `_fewer` is set when no more than so many objects are unsettled
+        self._fewer = anyio.Event()
         self._stop: Verdict | None = None
         self._last_answer = -1.0
 
@@ -65,8 +66,8 @@ class Rewriter:
     async def until_pending(self, most: int) -> None:
         """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
         while self._stop is None and self._pending > most:
-            self._moved = anyio.Event()
-            await self._moved.wait()
+            self._enough, self._fewer = most, anyio.Event()
+            await self._fewer.wait()
         self.check()
 
     def check(self) -> None:
@@ -131,13 +132,14 @@ class Rewriter:
 
     def _done_with_one(self) -> None:
         self._pending -= 1
-        self._moved.set()
+        if self._pending <= self._enough:
+            self._fewer.set()
 
     def _end(self, verdict: Verdict) -> None:
         """Stop this CRD: what has not been sent is not sent any more."""
         self._stop = self._stop or verdict
         self.lane.close()
-        self._moved.set()
+        self._fewer.set()
 
     @property
     def verdict(self) -> Verdict | None:
