@@ -22,7 +22,6 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
     source = manifests.texts()
     peaks = {}
     async with real(folder) as scene:
-        config = scene.kubeconfig()
         for count in (FEW, many):
             print(f"  {count} CRDs", flush=True)
             while len(scene.bed.made) < count:
@@ -36,7 +35,6 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
         with peers.proxy(scene.url) as proxy:
             pages = await list_alone(scene)
             side("bare", scene.kubeconfig(proxy.address), write_requests(folder / "pages", pages), "--workers", 1)
-        del config
     what = f"`plan` with {many} live CRDs"
     grown = peaks[many] - peaks[FEW]
     note = f"{peaks[FEW]:.0f} MB with {FEW}, {peaks[many]:.0f} MB with {many}"

