@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import ssl
 import sys
 import time
@@ -21,6 +22,7 @@ import yaml12
 
 from asyncmigrate import Cluster, Outcome, plan, run
 from asyncmigrate._cluster import kube, kubeconfig  # noqa: F401 -- loaded before the clock starts, as aiohttp is
+from asyncmigrate._rules.depth import Depth
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -36,6 +38,9 @@ ONE = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 MANY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 
+_CONTENT = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
+
+
 def write_requests(path: Path, requests: list[Sent]) -> Path:
     path.write_bytes(msgspec.json.encode(requests))
     return path
@@ -44,6 +49,8 @@ def write_requests(path: Path, requests: list[Sent]) -> Path:
 async def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Migrate what `names` say, or all that is stale."""
     options: dict[str, Any] = {"settle": args.settle}
+    if args.fixed:
+        Depth.QUEUED = math.inf
     if args.max_in_flight:
         options["max_in_flight"] = args.max_in_flight
     if args.proof_margin is not None:
@@ -77,11 +84,11 @@ async def bare(args: argparse.Namespace) -> dict[str, Any]:
         for sent in left:
             headers = {"Authorization": auth, "Accept": sent.accept}
             if sent.body:
-                headers["Content-Type"] = "application/merge-patch+json"
+                headers["Content-Type"] = _CONTENT[sent.method]
             url = cluster["server"] + sent.target
             async with session.request(sent.method, url, data=sent.body or None, headers=headers) as answer:
                 await answer.read()
-                if answer.status not in {200, 404}:
+                if answer.status not in {200, 201, 404}:
                     raise RuntimeError(f"{sent.method} {sent.target}: {answer.status}")
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust or True)) as session:
@@ -130,6 +137,7 @@ def parse() -> tuple[Callable[[argparse.Namespace], Awaitable[dict[str, Any]]], 
     migrating.add_argument("kubeconfig")
     migrating.add_argument("names", nargs="*")
     migrating.add_argument("--max-in-flight", type=int)
+    migrating.add_argument("--fixed", action="store_true", help="in flight, whatever the server makes of it")
     migrating.add_argument("--proof-margin", type=float)
     migrating.add_argument("--settle", type=float, default=0.0)
     looping = add(bare)

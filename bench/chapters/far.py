@@ -15,7 +15,7 @@ AWAY = 0.02  # seconds, on each answer
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects, rounds = (300, 1) if quick else (600, 2)
+    objects, rounds = (300, 1) if quick else (500, 1)
     async with real(folder) as scene:
         await scene.add(PLURAL, objects, 2000)
         with peers.proxy(scene.url, delay=AWAY) as proxy:

@@ -20,7 +20,7 @@ for path in pathlib.Path(sys.argv[1]).iterdir():
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    counts, rounds = ((344,), 2) if quick else ((250, 500, 1000, 2065), 3)
+    counts, rounds = ((344,), 2) if quick else ((500, 1000, 2065), 3)
     ours: dict[str, float] = {}
     theirs: dict[str, float] = {}
     async with real(folder) as scene:

@@ -26,7 +26,7 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
             cpu_all = scene.server_cpu - before
             storage = await scene.move_storage(PLURAL)
             await anyio.sleep(2 * MARGIN)
-            await scene.touch(PLURAL, (n for n in range(objects) if n % 10))
+            scene.touch(PLURAL, (n for n in range(objects) if n % 10))
             await anyio.sleep(2)
             before = scene.server_cpu
             ours = side("ours", scene.kubeconfig(), f"{PLURAL}.{GROUP}", "--proof-margin", MARGIN, "--settle", 0).json()

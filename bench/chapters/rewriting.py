@@ -23,11 +23,11 @@ Figures = dict[str, list[dict[str, Any]]]
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects, rounds = (600, 2) if quick else (5000, 3)
+    objects, rounds = (600, 2) if quick else (5000, 2)
     async with real(folder, flags=IN_TREE) as scene:
         print(f"  creating {objects:,} objects of {SIZE:,} bytes", flush=True)
         await scene.add(PLURAL, objects, SIZE)
-        best = await calibrate(scene, objects // 4)
+        best = await calibrate(scene, objects // 8)
         figures: Figures = {"go": [], "aiohttp": [], "ours": []}
         for number_ in range(rounds):
             print(f"  round {number_ + 1} of {rounds}", flush=True)
@@ -56,7 +56,7 @@ async def one(scene: RealScene, who: str, objects: int, best: dict[str, int]) ->
     config, before = scene.kubeconfig(), scene.server_cpu
     taken: dict[str, Any]
     if who == "go":
-        args = ("-kubeconfig", config, "-path", path_of(PLURAL).replace("/v1/", f"/{storage}/"))
+        args = ("-kubeconfig", config, "-path", path_of(PLURAL))
         taken = peers.peer("loop", *args, "-count", objects, "-workers", best[who])
     elif who == "aiohttp":
         taken = side("bare", config, scene.patches(PLURAL, objects), "--workers", best[who]).json()

@@ -86,14 +86,15 @@ class Resource(msgspec.Struct, frozen=True):
 class ObjectRef(msgspec.Struct, frozen=True):
     """One object as a list showed it.
 
-    `namespace` is empty for cluster-scoped objects; `stamped` is the newest time in the object's managedFields, empty
-    where there is none.
+    `namespace` is empty for cluster-scoped objects; `stamped` is the newest time in the object's managedFields and
+    `written_as` the apiVersion that most of them are in, both empty where there are none.
     """
 
     namespace: str
     name: str
     resource_version: str = ""
     stamped: str = ""
+    written_as: str = ""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -94,6 +94,22 @@ async def test_objects_are_reached_through_another_version_where_storage_is_not_
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v1beta1"}
 
 
+async def test_an_object_is_rewritten_through_the_version_that_it_was_written_in(bed: Bed) -> None:
+    manifest = await stale(bed, 1)
+    await bed.create(manifest, obj(manifest, "v1beta1", "new"))
+    events: list[Event] = []
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, names=[f"widgets.{bed.group}"])
+        await run(cluster, made, settle=0, rewrite_all=True, observers=[events.append])
+    rewrites = sorted(
+        e.target.removeprefix(f"/apis/{bed.group}/")
+        for e in events
+        if isinstance(e, RequestSent) and e.method == "PATCH" and "widgets/" in e.target
+    )
+    assert rewrites == ["v1alpha1/namespaces/default/widgets/w-0", "v1beta1/namespaces/default/widgets/new"]
+    assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v1beta1"}
+
+
 async def test_1201_objects_come_in_three_pages(bed: Bed) -> None:
     await stale(bed, 1201)
     events: list[Event] = []

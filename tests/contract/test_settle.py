@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncmigrate import Outcome, Report, plan, run
 from asyncmigrate.events import CRDFinished, CRDSettling, Event, PageListed
-from tests.bed.bed import Bed, EmbeddedBed
+from tests.bed.bed import PASSED, Bed, EmbeddedBed
 from tests.bed.scenes import crd, obj
 
 
@@ -23,8 +23,7 @@ async def migrate(bed: Bed, settle: float, *plurals: str) -> tuple[Report, list[
 
 
 async def test_a_move_that_is_too_young_is_waited_for_by_the_servers_clock(bed: Bed) -> None:
-    # On the embedded server the bed lets a minute pass after each change of a CRD.
-    age = 60 if isinstance(bed, EmbeddedBed) else 0
+    age = PASSED if isinstance(bed, EmbeddedBed) else 0
     await stale(bed, "widgets")
     report, events = await migrate(bed, age + 3, "widgets")
     [waited] = [e for e in events if isinstance(e, CRDSettling)]
@@ -38,7 +37,7 @@ async def test_a_move_that_is_too_young_is_waited_for_by_the_servers_clock(bed: 
 async def test_others_are_worked_on_meanwhile_and_an_old_move_is_not_waited_for(embedded: EmbeddedBed) -> None:
     await stale(embedded, "gadgets")
     await stale(embedded, "widgets")
-    report, events = await migrate(embedded, 62, "widgets", "gadgets")
+    report, events = await migrate(embedded, PASSED + 2, "widgets", "gadgets")
     assert {c.outcome for c in report.crds} == {Outcome.MIGRATED}
     what = [type(e).__name__ + e.crd.partition(".")[0] for e in events if isinstance(e, CRDSettling | PageListed)]
     assert what == ["CRDSettlingwidgets", "PageListedgadgets", "PageListedwidgets"]

@@ -15,7 +15,7 @@ from asyncmigrate._model import ObjectRef, Page, Status
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
 from asyncmigrate._rules.pace import Pace
 from asyncmigrate._rules.pages import Frontier
-from asyncmigrate._rules.plan import access_version, decide
+from asyncmigrate._rules.plan import access_version, decide, rewrite_version
 from asyncmigrate._rules.proof import bound_of, is_proven
 from asyncmigrate._rules.resume import is_newer, may_resume, record_of
 from asyncmigrate._rules.rights import needed, rules_for
@@ -220,6 +220,23 @@ def test_requests_of_one_round_cut_the_window_once() -> None:
     assert window.size == 16
     window.bad(window.epoch)
     assert window.size == 8
+
+
+@pytest.mark.parametrize(
+    ("written_as", "version"),
+    [
+        ("example.com/v1", "v1"),  # where its managedFields are, the server has nothing to convert
+        ("example.com/v2", "v2"),
+        ("example.com/v0", "v2"),  # not served: as everything else
+        ("elsewhere.com/v1", "v2"),
+        ("v1", "v2"),
+        ("", "v2"),
+    ],
+)
+def test_an_object_is_rewritten_through_the_version_that_it_was_written_in(written_as: str, version: str) -> None:
+    versions = (Version("v0", served=False), Version("v1"), Version("v2", storage=True))
+    crd = CRD(name="w.example.com", group="example.com", plural="w", kind="W", versions=versions)
+    assert rewrite_version(crd, written_as) == version
 
 
 def test_a_failing_page_shrinks_and_grows_back() -> None:

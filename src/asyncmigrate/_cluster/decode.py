@@ -22,9 +22,10 @@ class _ListMeta(msgspec.Struct, rename="camel"):
     remaining_item_count: int | None = None
 
 
-class _ManagedFields(msgspec.Struct):
+class _ManagedFields(msgspec.Struct, rename="camel"):
     time: str = ""
     subresource: str = ""
+    api_version: str = ""
 
 
 class _ObjectMeta(msgspec.Struct, rename="camel"):
@@ -158,7 +159,7 @@ def page(body: bytes) -> Page:
     _check_kind(answer.kind, "PartialObjectMetadataList", body)
     return Page(
         items=tuple(
-            ObjectRef(m.namespace, m.name, m.resource_version, _newest(m.managed_fields))
+            ObjectRef(m.namespace, m.name, m.resource_version, _newest(m.managed_fields), _written_as(m.managed_fields))
             for o in answer.items or ()
             for m in (o.metadata,)
         ),
@@ -222,6 +223,14 @@ def _crd(answer: _CRDObject) -> CRD:
 def _newest(entries: list[_ManagedFields] | None) -> str:
     """Times are RFC 3339 in UTC and whole seconds, so that they sort as text."""
     return max([entry.time for entry in entries], default="") if entries else ""
+
+
+def _written_as(entries: list[_ManagedFields] | None) -> str:
+    """The apiVersion that most entries are in; of several the one that comes first."""
+    if not entries:
+        return ""
+    versions = [entry.api_version for entry in entries]
+    return versions[0] if len(versions) == 1 else max(versions, key=versions.count)
 
 
 def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:

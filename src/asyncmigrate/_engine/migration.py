@@ -45,8 +45,7 @@ class Migration:
         dry_run: bool,
         only: tuple[ObjectRef, ...] | None = None,
     ) -> None:
-        version = access_version(plan.live) if plan.live else None
-        if plan.live is None or version is None or plan.live.storage_version is None:
+        if plan.live is None or access_version(plan.live) is None or plan.live.storage_version is None:
             raise UsageError(f"CRD {plan.name} cannot be migrated: {plan.message}")
         self._session = session
         self._memory = memory
@@ -55,7 +54,7 @@ class Migration:
         self._only = only
         self._dry_run = dry_run
         self._seen = anyio.current_time()
-        self._rewriter = Rewriter(session, plan.name, plan.live.resource(version), dry_run=dry_run)
+        self._rewriter = Rewriter(session, plan.live, dry_run=dry_run)
         self._trimmer = Trimmer(session, self._rewriter.lane, dry_run=dry_run)
         self._verdict = Verdict(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
         self._trimmed = False
@@ -95,6 +94,7 @@ class Migration:
             if trim is not TrimVerdict.AGAIN or fresh is None:
                 break
             self._crd, self._seen = fresh, anyio.current_time()
+            self._rewriter.reach_through(fresh)
         return self._ended(trim, reason, message)
 
     def _ended(self, trim: TrimVerdict, reason: str, message: str) -> Verdict:

@@ -20,6 +20,7 @@ import anyio
 
 from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._rules.classify import is_server_full, means_overload
+from asyncmigrate._rules.depth import Depth
 from asyncmigrate._rules.window import Window
 from asyncmigrate.errors import MigrateError
 
@@ -50,8 +51,9 @@ def health_of(error: MigrateError) -> Health:
 class Lane:
     """The jobs of one CRD, and how many of them may run at once; without a window, as many as there are workers."""
 
-    def __init__(self, window: Window | None) -> None:
+    def __init__(self, window: Window | None, depth: Depth | None) -> None:
         self.window = window
+        self.depth = depth
         self.ready: deque[Job] = deque()
         self.in_flight = 0
         self.permits = 0
@@ -61,7 +63,8 @@ class Lane:
 
     @property
     def room(self) -> float:
-        return (self.window.size if self.window else math.inf) - self.in_flight
+        most = min(self.window.size, self.depth.size) if self.window and self.depth else math.inf
+        return most - self.in_flight
 
     def close(self) -> None:
         """Drop what has not begun, and tell who waits for it; what comes back later from a wait is dropped too."""
@@ -78,6 +81,7 @@ class Pool:
         self.size = size
         self._window = Window(size, first=size)
         self._in_flight = 0
+        self._busy = 0  # lanes with something in flight
         self._permits: asyncio.Queue[Lane] = asyncio.Queue()
         self._parked: deque[Lane] = deque()  # permits that the server is too full for
         self._waiting: list[tuple[float, int, Lane, Job]] = []
@@ -95,7 +99,12 @@ class Pool:
             tasks.cancel_scope.cancel()
 
     def lane(self, *, windowed: bool = True) -> Lane:
-        return Lane(Window(self.size) if windowed else None)
+        return Lane(Window(self.size), Depth(self.size)) if windowed else Lane(None, None)
+
+    def answered(self, lane: Lane, seconds: float) -> None:
+        """Note how long an answer took that says how busy the server is: one of many of the same kind."""
+        if lane.depth is not None:
+            lane.depth.answered(seconds, crds=self._busy)
 
     def add(self, lane: Lane, job: Job, *, first: bool = False) -> None:
         """Queue a job behind (or before) the others of its lane."""
@@ -173,22 +182,26 @@ class Pool:
     async def _run(self, lane: Lane, job: Job) -> None:
         window = lane.window
         epochs = self._window.epoch, window.epoch if window else 0
+        self._busy += not lane.in_flight
         lane.in_flight += 1
         self._in_flight += 1
+        full = False
         try:
             health = await job()
+            full = window is not None and lane.in_flight >= window.size
         finally:
             lane.in_flight -= 1
             self._in_flight -= 1
+            self._busy -= not lane.in_flight
             lane.landed.set()
         if health is Health.GOOD:
             self._window.good()
         elif health is Health.FULL:
             self._window.bad(epochs[0])
-        if window and health is Health.GOOD:
-            window.good()
-        elif window:
+        if window and health is not Health.GOOD:
             window.bad(epochs[1])
+        elif window and full:  # what was never tried proves nothing
+            window.good()
 
     async def _keep_time(self) -> None:
         while True:

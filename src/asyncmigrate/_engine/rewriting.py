@@ -11,9 +11,10 @@ from asyncmigrate._engine.pool import Health, Lane, health_of
 from asyncmigrate._engine.retry import retry_after
 from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.verdict import NOT_SERVED, Stopped, Verdict, failed
-from asyncmigrate._model import ObjectRef, Resource
+from asyncmigrate._model import CRD, ObjectRef, Resource
 from asyncmigrate._results import OBJECTS_FAILED, Failure, Objects, Outcome
 from asyncmigrate._rules.classify import Action, Operation, means_overload, reason_of
+from asyncmigrate._rules.plan import rewrite_version
 from asyncmigrate._rules.schedule import Schedule
 from asyncmigrate.errors import APIError, ConfigError, MigrateError, NotFoundError, UnauthorizedError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
@@ -31,11 +32,11 @@ class _Try(msgspec.Struct):
 class Rewriter:
     """The objects of one CRD, from listed to settled or failed."""
 
-    def __init__(self, session: Session, name: str, resource: Resource, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, crd: CRD, *, dry_run: bool) -> None:
         self._session = session
-        self._name = name
-        self._resource = resource
+        self._name = crd.name
         self._dry_run = dry_run
+        self.reach_through(crd)
         self.lane: Lane = session.pool.lane()
         self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
         self.failures: list[Failure] = []
@@ -48,6 +49,18 @@ class Rewriter:
     @property
     def objects(self) -> Objects:
         return Objects(**self._counts)
+
+    def reach_through(self, crd: CRD) -> None:
+        """Reach the objects through the versions that `crd` serves."""
+        self._crd = crd
+        self._resources: dict[str, Resource] = {}
+
+    def _resource(self, ref: ObjectRef) -> Resource:
+        found = self._resources.get(ref.written_as)
+        if found is None:
+            version = rewrite_version(self._crd, ref.written_as)
+            found = self._resources[ref.written_as] = self._crd.resource(version or "")
+        return found
 
     def listed(self, count: int) -> None:
         """Count objects that are to be added or are proven."""
@@ -76,12 +89,14 @@ class Rewriter:
 
     async def _rewrite(self, ref: ObjectRef, tried: _Try | None) -> Health:
         session = self._session
+        began = anyio.current_time()
         try:
-            after = await session.calls.rewrite(self._resource, ref, dry_run=self._dry_run)
+            after = await session.calls.rewrite(self._resource(ref), ref, dry_run=self._dry_run)
         except MigrateError as error:
             self._failed_try(ref, tried or _Try(Schedule(), anyio.current_time()), error)
             return health_of(error)
         self._last_answer = anyio.current_time()
+        session.pool.answered(self.lane, self._last_answer - began)
         same = after == ref.resource_version and not self._dry_run
         self.settle(ref, Settled.UNCHANGED if same else Settled.REWRITTEN)
         return Health.GOOD

@@ -88,6 +88,17 @@ def access_version(crd: CRD) -> str | None:
     return served[-1] if served else None
 
 
+def rewrite_version(crd: CRD, written_as: str) -> str | None:
+    """The version to rewrite an object through whose managedFields are in the apiVersion `written_as`.
+
+    Whichever it is, the server stores the object in the storage version. To tell who owns what, it converts what it
+    had and what it gets to the version of each managedFields entry: with an object of 2 KB a tenth to a quarter of all
+    that a rewrite costs it, and where a webhook converts two calls. Through that version itself it need not.
+    """
+    group, _, version = written_as.partition("/")
+    return version if group == crd.group and version in crd.served_versions else access_version(crd)
+
+
 def list_versions(crd: CRD) -> tuple[str, ...]:
     """The versions to list objects through: first that of `access_version`, then those that may need no conversion."""
     first = access_version(crd)
