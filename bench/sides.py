@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import ssl
 import sys
 import time
@@ -50,7 +49,7 @@ async def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Migrate what `names` say, or all that is stale."""
     options: dict[str, Any] = {"settle": args.settle}
     if args.fixed:
-        Depth.QUEUED = math.inf
+        Depth.QUEUED = 1e9
     if args.max_in_flight:
         options["max_in_flight"] = args.max_in_flight
     if args.proof_margin is not None:

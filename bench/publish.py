@@ -1,7 +1,8 @@
-"""`python -m bench.plot`: draws docs/bench.svg, README's plot, from the last results."""
+"""`python -m bench.publish`: what the last bench found out, into README: its table, and its plot, docs/bench.svg."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,12 +13,19 @@ from matplotlib.figure import Figure
 from bench.__main__ import OUT
 from bench.results import Results, Series
 
-PLOT = Path(__file__).parents[1] / "docs" / "bench.svg"
+ROOT = Path(__file__).parents[1]
+PLOT, README = ROOT / "docs" / "bench.svg", ROOT / "README.md"
+TABLE = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
 OURS, THEIRS, BARE = "#1f77b4", "#b0b0b0", "#d8d8d8"
 
 
 def main() -> None:
     found = msgspec.json.decode((OUT / "results.json").read_bytes(), type=Results)
+    README.write_text(TABLE.sub(lambda _: found.markdown, README.read_text()))
+    draw(found)
+
+
+def draw(found: Results) -> None:
     series = {one.name: one for one in found.series}
     mpl.rcParams.update({"font.size": 9, "svg.hashsalt": "bench", "axes.spines.top": False, "axes.spines.right": False})
     figure = Figure(figsize=(11, 3.2), layout="constrained")
