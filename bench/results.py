@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -99,12 +101,27 @@ class Results(msgspec.Struct):
         (folder / "results.md").write_text(self.markdown)
 
 
-def machine(**versions: str) -> dict[str, str]:
-    """What it ran on."""
+def machine() -> dict[str, str]:
+    """What it ran on, and the versions of both sides."""
     model = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), ": ?")
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": f"{os.cpu_count()} x {model.partition(': ')[2]}",
-        "python": platform.python_version(),
-        **versions,
+        "Python": platform.python_version(),
+        "aiohttp": version("aiohttp"),
+        **{name: _required(module, file) for name, (module, file) in _MODULES.items()},
     }
+
+
+_MODULES = {
+    "Kubernetes": ("k8s.io/kubernetes", "testbed"),
+    "etcd": ("go.etcd.io/etcd/server/v3", "testbed"),
+    "clusterctl": ("sigs.k8s.io/cluster-api", "bench/peers"),
+}
+
+
+def _required(module: str, folder: str) -> str:
+    """The version of a Go module that a go.mod requires."""
+    text = (Path(__file__).parents[1] / folder / "go.mod").read_text()
+    found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE)
+    return found[1] if found else "?"
