@@ -28,7 +28,7 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`. `webhook` says that a conversion
     webhook converts its objects. `changed` is the newest time in the managedFields of its writers, those of its status
     left out: its spec, and with it the storage version, has not changed since; empty where there are none. `stamped`
-    is the newest of all.
+    is the newest of all. `alike` are the versions whose schema is the storage version's own, byte for byte.
     """
 
     name: str
@@ -46,6 +46,7 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     webhook: bool = False
     changed: str = ""
     stamped: str = ""
+    alike: tuple[str, ...] = ()
 
     @property
     def storage_versions(self) -> tuple[str, ...]:

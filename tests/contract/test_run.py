@@ -8,7 +8,7 @@ import pytest
 
 from asyncmigrate import Objects, Outcome, Report, plan, run
 from asyncmigrate.events import CRDFinished, Event, ObjectSettled, PageListed, RequestSent, RunFinished
-from tests.bed.bed import CRDS, Bed
+from tests.bed.bed import CRDS, Bed, RealBed
 from tests.bed.scenes import Manifest, crd, obj
 
 
@@ -108,6 +108,26 @@ async def test_an_object_is_rewritten_through_the_version_that_it_was_written_in
     )
     assert rewrites == ["v1alpha1/namespaces/default/widgets/w-0", "v1beta1/namespaces/default/widgets/new"]
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v1beta1"}
+
+
+@pytest.mark.real
+async def test_an_object_that_only_the_storage_versions_schema_refuses_is_reported(real_bed: RealBed) -> None:
+    """Through the version that it was written in the server would take it; the embedded one checks no schemas."""
+    before = crd(real_bed.group, "v1", "v1", "v2")
+    await real_bed.apply_crd(before)
+    await real_bed.create(before, obj(before, "v1", "w"))
+    after = crd(real_bed.group, "v2", "v1", "v2")
+    # The default is what changes the object: what is as it was is not held against a schema that is new (KEP-4008).
+    fields = {"owner": {"type": "string"}, "tier": {"type": "string", "default": "free"}}
+    spec = {"type": "object", "properties": fields, "required": ["owner"]}
+    after["spec"]["versions"][1]["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    await real_bed.apply_crd(after, settled=False)
+    async with real_bed.cluster() as cluster:
+        report = await run(cluster, await plan(cluster, names=[f"widgets.{real_bed.group}"]), settle=3)
+    [found] = report.crds
+    assert (found.outcome, found.trimmed) == (Outcome.INCOMPLETE, False)
+    assert [(f.name, f.code) for f in found.failures] == [("w", 422)]
+    assert real_bed.stored_api_versions(f"widgets.{real_bed.group}") == {"v1"}
 
 
 async def test_1201_objects_come_in_three_pages(bed: Bed) -> None:

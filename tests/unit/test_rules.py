@@ -228,14 +228,16 @@ def test_requests_of_one_round_cut_the_window_once() -> None:
         ("example.com/v1", "v1"),  # where its managedFields are, the server has nothing to convert
         ("example.com/v2", "v2"),
         ("example.com/v0", "v2"),  # not served: as everything else
+        ("example.com/v3", "v2"),  # its schema would let pass what the storage version's does not
         ("elsewhere.com/v1", "v2"),
         ("v1", "v2"),
         ("", "v2"),
     ],
 )
 def test_an_object_is_rewritten_through_the_version_that_it_was_written_in(written_as: str, version: str) -> None:
-    versions = (Version("v0", served=False), Version("v1"), Version("v2", storage=True))
-    crd = CRD(name="w.example.com", group="example.com", plural="w", kind="W", versions=versions)
+    versions = (Version("v0", served=False), Version("v1"), Version("v2", storage=True), Version("v3"))
+    alike = ("v0", "v1", "v2")
+    crd = CRD(name="w.example.com", group="example.com", plural="w", kind="W", versions=versions, alike=alike)
     assert rewrite_version(crd, written_as) == version
 
 

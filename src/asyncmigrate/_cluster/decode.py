@@ -65,11 +65,18 @@ class _Conversion(msgspec.Struct):
     strategy: str = "None"
 
 
+class _CRDVersion(msgspec.Struct):
+    name: Name
+    served: bool = True
+    storage: bool = False
+    schema: msgspec.Raw = msgspec.Raw()  # as it came, and not kept
+
+
 class _CRDSpec(msgspec.Struct):
     group: Name
     names: _CRDNames
     scope: str
-    versions: tuple[Version, ...]
+    versions: tuple[_CRDVersion, ...]
     conversion: _Conversion | None = None
 
 
@@ -207,7 +214,7 @@ def _crd(answer: _CRDObject) -> CRD:
         plural=spec.names.plural,
         kind=spec.names.kind,
         scope="Cluster" if spec.scope == "Cluster" else "Namespaced",
-        versions=spec.versions,
+        versions=tuple(Version(v.name, served=v.served, storage=v.storage) for v in spec.versions),
         stored_versions=(answer.status and answer.status.stored_versions) or (),
         uid=meta.uid,
         resource_version=meta.resource_version,
@@ -217,7 +224,14 @@ def _crd(answer: _CRDObject) -> CRD:
         webhook=spec.conversion is not None and spec.conversion.strategy == "Webhook",
         changed=_newest([m for m in meta.managed_fields or () if m.subresource != "status"]),
         stamped=_newest(meta.managed_fields),
+        alike=_alike(spec.versions),
     )
+
+
+def _alike(versions: tuple[_CRDVersion, ...]) -> tuple[str, ...]:
+    """The versions with the storage version's schema; the server writes equal ones alike, for it sorts their keys."""
+    wanted = next(bytes(v.schema) for v in versions if v.storage)
+    return tuple(v.name for v in versions if v.storage or bytes(v.schema) == wanted)
 
 
 def _newest(entries: list[_ManagedFields] | None) -> str:
