@@ -112,8 +112,8 @@ def compare(results: Results, figures: Figures, others: dict[str, dict[str, Any]
             theirs = others[who]["rate"]
             ratios = [rate / theirs for rate in rates["ours"]]
             most = statistics.median(ceiling) / theirs
-            figures_ = f"ours {number(ours)}/s, theirs {number(theirs)}/s; the ceiling {most:.2g} times theirs"
-            results.add(at_least(goal, what, who, ratios, figures_))
+            note = f"ours {number(ours)}/s, theirs {number(theirs)}/s; the ceiling {most:.2g} times theirs"
+            results.add(at_least(goal, what, who, ratios, note))
     note = f"ours {spread(cpus['ours'], ' ms')}, aiohttp's {spread(cpus['aiohttp'], ' ms')}"
     results.add(
         at_most(1.25, "client CPU an object", "a bare aiohttp loop", divided(cpus["ours"], cpus["aiohttp"]), note)
