@@ -71,6 +71,7 @@ def embedded() -> Iterator[Scene]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
+    theirs.close()  # so that a server which cannot start ends the wait for its address
     try:
         with tempfile.TemporaryDirectory() as folder:
             url, text = ours.recv()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 
+import anyio
 from anyio.abc import TaskGroup
 
 from asyncmigrate import _manifests
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.pool import Health, health_of
 from asyncmigrate._engine.preflight import Preflight
-from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
+from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._results import CRDPlan, Decision, Plan
@@ -72,37 +75,41 @@ async def plan(
         raise UsageError(f"{bad[0]!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
-    planner = _Planner(session, wanted, parse_selector(selector))
-    async with session.pool.crew(), open_tasks() as lookups:
+    async with session.pool.crew(), open_tasks() as tasks:
+        planner = _Planner(session, tasks, wanted, parse_selector(selector))
         if manifests is not None:
-            await planner.from_manifests(lookups, list(manifests), recursive=recursive)
+            await planner.from_manifests(list(manifests), recursive=recursive)
         elif wanted:
             for name in wanted:
-                lookups.start_soon(planner.look_up, name)
+                planner.look_up(name)
         else:
-            await planner.from_live(lookups, selector)
+            await planner.from_live(selector)
+        await planner.until_looked_up()
     result = planner.result()
     session.emit(PlanFinished(result))
     return result
 
 
 class _Planner:
-    def __init__(self, session: Session, names: frozenset[str], selector: Selector) -> None:
+    def __init__(self, session: Session, tasks: TaskGroup, names: frozenset[str], selector: Selector) -> None:
         self._session = session
+        self._tasks = tasks  # of what takes several requests
         self._names = names
         self._selector = selector
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, self._lane)
         self._manifests: dict[str, _manifests.Found] = {}
         self._decided: dict[str, CRDPlan] = {}
+        self._pending = 0
+        self._none_pending = anyio.Event()
 
-    async def from_manifests(self, lookups: TaskGroup, sources: list[Source], *, recursive: bool) -> None:
+    async def from_manifests(self, sources: list[Source], *, recursive: bool) -> None:
         """Start a lookup for each CRD as soon as it has been read; reading happens in a thread."""
         reader = _manifests.Reader(sources, recursive=recursive)
         while batch := await in_thread(reader.next_batch):
             for found in batch:
                 if self._is_wanted(found.crd) and self._is_first(found):
-                    lookups.start_soon(self.look_up, found.crd.name)
+                    self.look_up(found.crd.name)
         self._check_complete(reader)
         self._session.emit(ManifestsRead(len(self._manifests)))
 
@@ -125,7 +132,7 @@ class _Planner:
         if missing := sorted(self._names - self._manifests.keys()):
             raise UsageError(f"no manifest given has CRD {missing[0]}")
 
-    async def from_live(self, lookups: TaskGroup, selector: str) -> None:
+    async def from_live(self, selector: str) -> None:
         """Decide from the pages of live CRDs; no further lookup is needed."""
         calls = self._session.calls
         token = ""
@@ -144,29 +151,63 @@ class _Planner:
                     raise
                 continue
             for crd in page.items:
-                decision = decide(crd.name, crd)
-                if decision.decision is Decision.STALE:
-                    lookups.start_soon(self._decide, decision)
-                else:
-                    self._note(decision)
+                self._decide(decide(crd.name, crd))
             token = page.continue_token
             if not token:
                 return
 
-    async def look_up(self, name: str) -> None:
-        """Look one CRD up; NotFound is an answer, at once. Only what holds for every CRD is raised."""
-        try:
-            live = await self._session.look_up(self._lane, name)
-        except MigrateError as error:
-            if isinstance(error, UnauthorizedError | ConfigError) or not self._session.calls.contacted:
-                raise
-            self._note(_failed(name, error))
-            return
-        found = self._manifests.get(name)
-        await self._decide(decide(name, live, found.crd if found else None))
+    def look_up(self, name: str) -> None:
+        """Have one CRD looked up; of the thousands that there may be none needs a task of its own."""
+        self._pending += 1
+        self._session.pool.add(self._lane, partial(self._look_up, name, None))
 
-    async def _decide(self, decision: CRDPlan) -> None:
-        self._note(await self._preflight.look(decision) if decision.decision is Decision.STALE else decision)
+    async def until_looked_up(self) -> None:
+        while self._pending:
+            self._none_pending = anyio.Event()
+            await self._none_pending.wait()
+
+    async def _look_up(self, name: str, tries: Tries | None) -> Health:
+        """Try once; NotFound is an answer, at once. Only what holds for every CRD is raised."""
+        began = anyio.current_time()
+        try:
+            live = await self._session.calls.get_crd(name)
+        except MigrateError as error:
+            self._failed_try(name, tries or Tries(began), error)
+            return health_of(error)
+        self._answered(name, live)
+        return Health.GOOD
+
+    def _failed_try(self, name: str, tries: Tries, error: MigrateError) -> None:
+        session = self._session
+        action = session.classify(Operation.LOOK_UP, error)
+        job = partial(self._look_up, name, tries)
+        if action is Action.NEW:
+            self._answered(name, None)
+        elif action is Action.RETRY and session.again_later(f"get CRD {name}", self._lane, job, tries, error):
+            return
+        elif isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
+            raise error
+        else:
+            self._looked_up(_failed(name, error))
+
+    def _answered(self, name: str, live: CRD | None) -> None:
+        found = self._manifests.get(name)
+        self._looked_up(decide(name, live, found.crd if found else None))
+
+    def _looked_up(self, decision: CRDPlan) -> None:
+        self._decide(decision)
+        self._pending -= 1
+        if not self._pending:
+            self._none_pending.set()
+
+    def _decide(self, decision: CRDPlan) -> None:
+        if decision.decision is Decision.STALE:
+            self._tasks.start_soon(self._look_closer, decision)
+        else:
+            self._note(decision)
+
+    async def _look_closer(self, decision: CRDPlan) -> None:
+        self._note(await self._preflight.look(decision))
 
     def _note(self, decision: CRDPlan) -> None:
         self._decided[decision.name] = decision

@@ -5,28 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 import anyio
-import msgspec
 
 from asyncmigrate._engine.pool import Health, Lane, health_of
-from asyncmigrate._engine.retry import retry_after
-from asyncmigrate._engine.session import Session
+from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.verdict import NOT_SERVED, Stopped, Verdict, failed
 from asyncmigrate._model import CRD, ObjectRef, Resource
 from asyncmigrate._results import OBJECTS_FAILED, Failure, Objects, Outcome
 from asyncmigrate._rules.classify import Action, Operation, means_overload, reason_of
 from asyncmigrate._rules.plan import rewrite_version
-from asyncmigrate._rules.schedule import Schedule
 from asyncmigrate.errors import APIError, ConfigError, MigrateError, NotFoundError, UnauthorizedError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
 
 KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
-
-
-class _Try(msgspec.Struct):
-    """The tries of one object so far; made at its first failure."""
-
-    schedule: Schedule
-    began: float
 
 
 class Rewriter:
@@ -87,13 +77,13 @@ class Rewriter:
         if self._stop is not None:
             raise Stopped(self._stop)
 
-    async def _rewrite(self, ref: ObjectRef, tried: _Try | None) -> Health:
+    async def _rewrite(self, ref: ObjectRef, tries: Tries | None) -> Health:
         session = self._session
         began = anyio.current_time()
         try:
             after = await session.calls.rewrite(self._resource(ref), ref, dry_run=self._dry_run)
         except MigrateError as error:
-            self._failed_try(ref, tried or _Try(Schedule(), anyio.current_time()), error)
+            self._failed_try(ref, tries or Tries(anyio.current_time()), error)
             return health_of(error)
         self._last_answer = anyio.current_time()
         session.pool.answered(self.lane, self._last_answer - began)
@@ -101,7 +91,7 @@ class Rewriter:
         self.settle(ref, Settled.UNCHANGED if same else Settled.REWRITTEN)
         return Health.GOOD
 
-    def _failed_try(self, ref: ObjectRef, tried: _Try, error: MigrateError) -> None:
+    def _failed_try(self, ref: ObjectRef, tries: Tries, error: MigrateError) -> None:
         action = self._session.classify(Operation.REWRITE, error)
         if action is Action.GONE:
             if isinstance(error, NotFoundError) and error.status.details_name == ref.name:
@@ -112,20 +102,16 @@ class Rewriter:
             # Without credentials every other object would fail in the same way.
             self._end(failed("Unauthorized", error))
         elif action is Action.RETRY:
-            self._retry(ref, tried, error)
+            self._retry(ref, tries, error)
         else:
-            self._fail(ref, tried.schedule.tries + 1, error)
+            self._fail(ref, tries.schedule.tries + 1, error)
 
-    def _retry(self, ref: ObjectRef, tried: _Try, error: MigrateError) -> None:
-        session = self._session
-        elapsed = anyio.current_time() - tried.began
-        wait = tried.schedule.next_wait(session.policies.choose(error), elapsed, retry_after(error))
-        if wait is not None:
-            session.retrying(f"rewrite {self._name} {ref}", tried.schedule.tries, wait, error)
-            session.pool.add_later(wait, self.lane, partial(self._rewrite, ref, tried))
+    def _retry(self, ref: ObjectRef, tries: Tries, error: MigrateError) -> None:
+        job = partial(self._rewrite, ref, tries)
+        if self._session.again_later(f"rewrite {self._name} {ref}", self.lane, job, tries, error):
             return
-        self._fail(ref, tried.schedule.tries, error)
-        if self._last_answer < tried.began and means_overload(error):
+        self._fail(ref, tries.schedule.tries, error)
+        if self._last_answer < tries.began and means_overload(error):
             # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
             self._end(failed("NothingGetsThrough", error))
 

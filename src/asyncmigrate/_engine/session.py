@@ -10,13 +10,13 @@ import msgspec
 
 from asyncmigrate._cluster.calls import Calls
 from asyncmigrate._cluster.cluster import Cluster
-from asyncmigrate._engine.pool import Lane, Pool
-from asyncmigrate._engine.retry import Attempt, retry
+from asyncmigrate._engine.pool import Job, Lane, Pool
+from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
 from asyncmigrate._rules.pace import Pace
 from asyncmigrate._rules.proof import PROOF_MARGIN
-from asyncmigrate._rules.schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy, Schedule
 from asyncmigrate._rules.settle import SETTLE_SECONDS
 from asyncmigrate.errors import MigrateError, UsageError
 from asyncmigrate.events import Event, Observer, Retrying
@@ -39,6 +39,13 @@ class Policies(msgspec.Struct, frozen=True):
 
     def choose(self, error: Exception) -> RetryPolicy:
         return self.webhook if isinstance(error, MigrateError) and is_webhook_down(error) else self.general
+
+
+class Tries(msgspec.Struct):
+    """The tries so far of a job that takes itself up again; made at its first failure: most have none."""
+
+    began: float
+    schedule: Schedule = msgspec.field(default_factory=Schedule)
 
 
 class Session:
@@ -89,6 +96,16 @@ class Session:
     def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
         self.retries += 1
         self.emit(Retrying(doing, attempt, wait, str(error)))
+
+    def again_later(self, doing: str, lane: Lane, job: Job, tries: Tries, error: MigrateError) -> bool:
+        """Have the pool run a failed job again after a wait; False where its budget is spent."""
+        elapsed = anyio.current_time() - tries.began
+        wait = tries.schedule.next_wait(self.policies.choose(error), elapsed, retry_after(error))
+        if wait is None:
+            return False
+        self.retrying(doing, tries.schedule.tries, wait, error)
+        self.pool.add_later(wait, lane, job)
+        return True
 
     async def pace(self) -> None:
         """Wait until one more object may be sent; a wait holds no slot and no worker."""
