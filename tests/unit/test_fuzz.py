@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from asyncmigrate import Cluster, Decision, Outcome, Report, Request, Response, RetryPolicy, plan, run
 from asyncmigrate._cluster import decode
+from asyncmigrate._cluster.status import read_status
 from asyncmigrate._manifests import parse
 from asyncmigrate.errors import BadAnswerError, ConfigError, ManifestError, MigrateError
 from tests.bed.scenes import crd
@@ -172,7 +173,7 @@ def test_deep_nesting_is_survived(read: Any) -> None:  # noqa: ANN401 -- any of 
     for body in (DEEP, b'{"x":' * 100_000):
         with pytest.raises(BadAnswerError):
             read(body)
-    assert decode.status(500, {}, DEEP, now=0).reason == "InternalServerError"
+    assert read_status(500, {}, DEEP, now=0).reason == "InternalServerError"
 
 
 async def endless(request: web.BaseRequest) -> web.StreamResponse:

@@ -9,7 +9,7 @@ import pytest
 from asyncmigrate import CRD, Changes, CRDPlan, CRDReport, Decision, Failure, Objects, Outcome, Plan, Report, Version
 from asyncmigrate._cli import exits
 from asyncmigrate._cli.exits import Exit
-from asyncmigrate._cluster import decode
+from asyncmigrate._cluster.status import read_status
 from asyncmigrate._report import words
 from asyncmigrate._report.progress import Lines, Live
 from asyncmigrate._report.tables import console_for, plan_table, report_table
@@ -58,8 +58,8 @@ def test_brackets_in_messages_are_just_brackets() -> None:
 
 def test_no_answer_can_upset_a_terminal() -> None:
     body = b'{"kind":"Status","message":"a\\u001b[2J\\nb","reason":"Invalid"}'
-    assert decode.status(422, {}, body, now=0).message == "a?[2J b"
-    assert decode.status(500, {}, b"\x1b[2J<html>", now=0).message == "?[2J<html>"
+    assert read_status(422, {}, body, now=0).message == "a?[2J b"
+    assert read_status(500, {}, b"\x1b[2J<html>", now=0).message == "?[2J<html>"
 
 
 def test_many_crds_are_counted_and_only_what_matters_is_a_row() -> None:

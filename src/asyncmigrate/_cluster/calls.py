@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from asyncmigrate._cluster import decode
+from asyncmigrate._cluster.status import read_status
 from asyncmigrate._cluster.transport import Opened, Request, Response
 from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDPage, ObjectRef, Page, Resource, Right
 from asyncmigrate.errors import (
@@ -155,7 +156,7 @@ def _sooner(a: float | None, b: float | None) -> float | None:
 
 
 def _error(response: Response, doing: str) -> APIError:
-    status = decode.status(response.status, response.headers, response.body, now=time.time())
+    status = read_status(response.status, response.headers, response.body, now=time.time())
     return _ERRORS.get(status.code, APIError)(status, doing=doing)
 
 

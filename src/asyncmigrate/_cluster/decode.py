@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
-from asyncmigrate._model import CRD, CRDPage, Name, ObjectRef, Page, Status, Version
+from asyncmigrate._cluster.status import UNDECODABLE, excerpt
+from asyncmigrate._model import CRD, CRDPage, Name, ObjectRef, Page, Version
 from asyncmigrate.errors import BadAnswerError
 
 T = TypeVar("T")
@@ -111,38 +110,18 @@ class _Namespace(msgspec.Struct):
     metadata: _CRDMeta
 
 
-class _StatusDetails(msgspec.Struct, rename="camel"):
-    name: str = ""
-    kind: str = ""
-    retry_after_seconds: float = 0
-
-
-class _StatusObject(msgspec.Struct):
-    kind: str
-    message: str = ""
-    reason: str = ""
-    code: int = 0
-    details: _StatusDetails | None = None
-    metadata: _ListMeta | None = None
-
-
 _decode_object = msgspec.json.Decoder(_Object).decode
 _decode_objects = msgspec.json.Decoder(_ObjectList).decode
 _decode_crd = msgspec.json.Decoder(_CRDObject).decode
 _decode_crds = msgspec.json.Decoder(_CRDList).decode
 _decode_review = msgspec.json.Decoder(_Review).decode
 _decode_namespace = msgspec.json.Decoder(_Namespace).decode
-_decode_status = msgspec.json.Decoder(_StatusObject).decode
-
-
-# Deep nesting is the reader's to survive, not ours to have.
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _decoded(decode: Callable[[bytes], T], body: bytes, wanted: str) -> T:
     try:
         return decode(body)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise BadAnswerError(f"the answer is no {wanted} ({error}): {excerpt(body)}") from error
 
 
@@ -245,60 +224,6 @@ def _written_as(entries: list[_ManagedFields] | None) -> str:
         return ""
     versions = [entry.api_version for entry in entries]
     return versions[0] if len(versions) == 1 else max(versions, key=versions.count)
-
-
-def status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:
-    """Read an error answer, with or without a Status in it; `now` is seconds since the epoch, for Retry-After dates."""
-    after = _retry_after(headers.get("retry-after"), now)
-    try:
-        answer = _decode_status(body)
-    except _UNDECODABLE:
-        answer = None
-    if answer is None or answer.kind != "Status":
-        return Status(code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after)
-    details = answer.details or _StatusDetails()
-    if after is None and details.retry_after_seconds:
-        after = details.retry_after_seconds
-    return Status(
-        code=code,
-        reason=answer.reason or _reason(code),
-        message=_one_line(answer.message) or "no message",
-        retry_after=after,
-        details_name=details.name,
-        details_kind=details.kind,
-        continue_token=answer.metadata.continue_ if answer.metadata else "",
-    )
-
-
-def _reason(code: int) -> str:
-    """A CamelCase reason for a code that came without one, such as priority and fairness' plain-text 429."""
-    try:
-        return HTTPStatus(code).phrase.title().replace(" ", "").replace("-", "").replace("'", "")
-    except ValueError:
-        return "UnknownStatus"
-
-
-def _retry_after(value: str | None, now: float) -> float | None:
-    """RFC 9110: seconds, or a date; what is neither is ignored."""
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
-        return None
-
-
-def excerpt(body: bytes, limit: int = 200) -> str:
-    """The start of a body on one line, with nothing in it that could upset a terminal."""
-    text = _one_line(body[: limit * 4].decode("utf-8", "replace"))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
 def encode(value: object) -> bytes:

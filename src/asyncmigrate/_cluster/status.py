@@ -1,0 +1,90 @@
+"""Error answers to a Status, whether they hold one or not; and what a server said as one harmless line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import msgspec
+
+from asyncmigrate._model import Status
+
+# Deep nesting is the reader's to survive, not ours to have.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Details(msgspec.Struct, rename="camel"):
+    name: str = ""
+    kind: str = ""
+    retry_after_seconds: float = 0
+
+
+class _Metadata(msgspec.Struct):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _Answer(msgspec.Struct):
+    kind: str
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: _Details | None = None
+    metadata: _Metadata | None = None
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+def read_status(code: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Status:
+    """Read an error answer, with or without a Status in it; `now` is seconds since the epoch, for Retry-After dates."""
+    after = _retry_after(headers.get("retry-after"), now)
+    try:
+        answer = _decode(body)
+    except UNDECODABLE:
+        answer = None
+    if answer is None or answer.kind != "Status":
+        return Status(code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after)
+    details = answer.details or _Details()
+    if after is None and details.retry_after_seconds:
+        after = details.retry_after_seconds
+    return Status(
+        code=code,
+        reason=answer.reason or _reason(code),
+        message=_one_line(answer.message) or "no message",
+        retry_after=after,
+        details_name=details.name,
+        details_kind=details.kind,
+        continue_token=answer.metadata.continue_ if answer.metadata else "",
+    )
+
+
+def _reason(code: int) -> str:
+    """A CamelCase reason for a code that came without one, such as priority and fairness' plain-text 429."""
+    try:
+        return HTTPStatus(code).phrase.title().replace(" ", "").replace("-", "").replace("'", "")
+    except ValueError:
+        return "UnknownStatus"
+
+
+def _retry_after(value: str | None, now: float) -> float | None:
+    """RFC 9110: seconds, or a date; what is neither is ignored."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def excerpt(body: bytes, limit: int = 200) -> str:
+    """The start of a body on one line, with nothing in it that could upset a terminal."""
+    text = _one_line(body[: limit * 4].decode("utf-8", "replace"))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
