@@ -48,7 +48,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=inspect.getdoc(main))
     parser.add_argument("chapters", nargs="*", choices=[*CHAPTERS, []], metavar="CHAPTER", help=", ".join(CHAPTERS))
     parser.add_argument("--quick", action="store_true", help="fewer objects and rounds, and without the slow peers")
-    parser.add_argument("--out", type=Path, help="where results.json and results.md go; .build/bench")
+    parser.add_argument("--out", type=Path, help="where results.json and results.md go; in .build/bench")
     args = parser.parse_args()
-    out = args.out or (OUT / "quick" if args.quick else OUT)  # what README quotes is not from few objects
+    # What README quotes is all from one run, and not from few objects.
+    out = args.out or (OUT / "quick" if args.quick else OUT / "some" if args.chapters else OUT)
     anyio.run(lambda: main(args.chapters or list(QUICK if args.quick else CHAPTERS), out, quick=args.quick))

@@ -25,7 +25,7 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
     theirs: dict[str, float] = {}
     async with real(folder) as scene:
         config = scene.kubeconfig()
-        unfixed = peers.peer("unfixed", "-kubeconfig", config, "-count", 1 if quick else 2)["seconds"]
+        unfixed = peers.peer("unfixed", "-kubeconfig", config)["seconds"]
         for count in counts:
             crds = manifests.write(folder / str(count), count)
             size = sum(f.stat().st_size for f in crds.iterdir()) / 1e6
