@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from asyncmigrate._rules.depth import Depth
 
 CEILING = 32
+# A look is taken with a quarter of the size, so where that many wait already they pass for none.
+MOST_QUEUED = Depth.QUEUED * 4 / 3
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -52,7 +54,7 @@ def test_a_server_is_kept_busy_and_little_waits_at_its_door(server: Server, answ
     usual = sorted(settled)[len(settled) // 2]
     assert server.rate(usual) >= 0.99 * best
     enough = server.cores * (server.away + server.work) / server.work
-    assert usual <= min(CEILING, 2 * enough + depth.QUEUED)
+    assert usual <= min(CEILING, max(2 * enough + depth.QUEUED, MOST_QUEUED))
     # The looks cost little.
     assert sum(1 / server.rate(size) for size in settled) <= 1.05 * len(settled) / best
 
@@ -72,12 +74,12 @@ def test_it_follows_a_server_that_becomes_slower_and_quicker_again() -> None:
     play(depth, Server(cores=100, work=0.1), 5000)
     assert depth.size == CEILING
     play(depth, small, 5000)
-    assert depth.size <= 14
+    assert depth.size <= MOST_QUEUED
     play(depth, large, 5000)
     assert depth.size == CEILING
 
 
-@pytest.mark.parametrize(("crds", "most"), [(1, 10), (4, 5), (16, 3)])
+@pytest.mark.parametrize(("crds", "most"), [(1, 14), (4, 5), (16, 3)])
 def test_what_waits_is_shared_between_crds(crds: int, most: int) -> None:
     depth = Depth(CEILING)
     for _ in range(4):  # learned alone

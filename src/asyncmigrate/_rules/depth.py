@@ -17,7 +17,7 @@ class Depth:
     """
 
     FIRST = 1
-    QUEUED = 8.0  # between all CRDs; more than a small server's cores, so that none of them is idle
+    QUEUED = 12.0  # between all CRDs; several times a small server's cores, so that none of them is idle
     BATCH = 2  # answers to take the mean of, or as many as are in flight where those are more
     LOOK_EVERY = 64  # batches: some seconds of a small server's time
 
