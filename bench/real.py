@@ -19,8 +19,8 @@ from bench.sides import MANY, ONE, Sent, write_requests
 
 GROUP = "bench.example.com"
 IN_TREE = ("--runtime-config", "storagemigration.k8s.io/v1=true", "--feature-gates", "StorageVersionMigrator=true")
-_TAKEN_UP = 1.5  # seconds in which one API server has long taken a moved storage version up
-_LOOK_AGAIN = 0.5  # seconds
+_TAKEN_UP = 0.5  # seconds in which one API server has long taken a moved storage version up
+_LOOK_AGAIN = 0.3  # seconds
 _IDLE = 0.1  # of a core, at most
 
 

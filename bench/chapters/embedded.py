@@ -24,7 +24,7 @@ Work = Callable[[], Awaitable[None]]
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
     del folder
-    rounds = 2 if quick else 9
+    rounds = 2 if quick else 7
     objects, lookups = (500, 200) if quick else (3000, 1000)
     with embedded() as scene:
         await default_transport(results, scene, objects, lookups, rounds)

@@ -17,7 +17,7 @@ AWAY = 0.02  # seconds, on each answer
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects, few, rounds = (300, 100, 1) if quick else (2500, 400, 2)
+    objects, few, rounds = (300, 100, 1) if quick else (1500, 400, 2)
     async with real(folder) as scene:
         await scene.add(PLURAL, objects, 2000)
         await scene.add(SLOW, few, 2000)

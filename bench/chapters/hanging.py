@@ -18,7 +18,7 @@ CRDS = 20
 OBJECTS = 300  # of each
 ROUND_TRIP = 0.02
 HANGS = 10.0  # seconds, until the API server gives its webhook up
-ROUNDS = 3
+ROUNDS = 2
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:

@@ -67,8 +67,10 @@ async def one(scene: RealScene, who: str, objects: int, best: dict[str, int]) ->
         taken = side("bare", config, scene.patches(PLURAL, objects), "--workers", best[who]).json()
     else:
         taken = side("ours", config, f"{PLURAL}.{GROUP}").json()
+    taken |= {"server": scene.server_cpu - before, "objects": objects}
+    if who == "ours":
         scene.check(PLURAL, storage)
-    return taken | {"server": scene.server_cpu - before, "objects": objects}
+    return taken
 
 
 async def slow_peers(scene: RealScene, objects: int) -> Figures:
@@ -120,9 +122,10 @@ def write_manifest(folder: Path, storage: str, plural: str = PLURAL) -> None:
 
 def compare(results: Results, figures: Figures, others: Figures, objects: int) -> None:
     rates = rates_of(figures)
-    ceiling = [max(pair) for pair in zip(rates["go"], rates["aiohttp"], strict=True)]
+    quicker = max(("go", "aiohttp"), key=lambda who: statistics.median(rates[who]))
+    ceiling = rates[quicker]
     what = f"{objects:,} objects of 2 KB rewritten"
-    note = f"ours {spread(rates['ours'], '/s')}, the ceiling {spread(ceiling, '/s')}"
+    note = f"ours {spread(rates['ours'], '/s')}, a {NAMES[quicker]} {spread(ceiling, '/s')}"
     results.add(at_least(0.95, what, "the ceiling", divided(rates["ours"], ceiling), note))
     slow = rates_of(others)
     for who, goal in (("clusterctl", 7), ("kube-storage-version-migrator", 6), ("in-tree", 2.8)):

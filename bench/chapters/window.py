@@ -24,7 +24,7 @@ Figures = dict[int, list[float]]
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects, rounds = (300, 1) if quick else (1000, 3)
+    objects, rounds = (300, 1) if quick else (800, 3)
     async with real(folder) as scene:
         await scene.add(PLURAL, objects, 2000)
         await scene.add(OTHERS, 1, 2000)

@@ -14,7 +14,7 @@ SIZES = {"small": (2_000, 1 / 2), "large": (50_000, 1 / 15)}
 
 
 async def measure(results: Results, folder: Path, *, quick: bool) -> None:
-    objects = 50 if quick else 100
+    objects = 100 if quick else 250
     async with real(folder) as scene:
         for plural, (size, goal) in SIZES.items():
             await scene.add(f"{plural}s", objects, size)
