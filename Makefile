@@ -30,7 +30,7 @@ format: $(VENV)/.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.stamp testbed peers ## every figure: some 20 minutes, 25 on slow cores
+bench: $(VENV)/.stamp testbed peers ## every figure, in some 20 minutes
 	$(BIN)/python -m bench
 
 bench-quick: $(VENV)/.stamp testbed peers ## the main figures from few objects, in under two minutes
