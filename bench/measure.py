@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 _LOOK_AGAIN = 0.005  # seconds
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -76,6 +78,14 @@ def take(command: Sequence[str | Path], *, good: frozenset[int] = frozenset({0})
             tail = err.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
         return Taken(wall, usage.ru_utime + usage.ru_stime, peak, out.read())
+
+
+def turns(sides: Iterable[T], rounds: int) -> Iterator[list[T]]:
+    """The sides of each round, in turn another one first: who comes first may be at a disadvantage."""
+    order = list(sides)
+    for number in range(rounds):
+        first = number % len(order)
+        yield order[first:] + order[:first]
 
 
 def side(name: str, *args: object) -> Taken:

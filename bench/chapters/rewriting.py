@@ -13,7 +13,7 @@ from tests.bed import scenes
 from tests.bed.bed import trust
 
 from bench import peers
-from bench.measure import side
+from bench.measure import side, turns
 from bench.real import GROUP, IN_TREE, RealScene, path_of, real
 from bench.results import Results, Series, at_least, at_most, number, spread
 
@@ -34,9 +34,9 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
         await scene.add(PLURAL, objects, SIZE)
         best = await calibrate(scene, objects // 8)
         figures: Figures = {who: [] for who in NAMES}
-        for number_ in range(rounds):
-            print(f"  round {number_ + 1} of {rounds}", flush=True)
-            for who in sorted(figures, reverse=bool(number_ % 2)):
+        for number_, sides in enumerate(turns(figures, rounds), start=1):
+            print(f"  round {number_} of {rounds}", flush=True)
+            for who in sides:
                 figures[who].append(await one(scene, who, objects, best))
         others = {} if quick else await slow_peers(scene, objects)
         compare(results, figures, others, objects)

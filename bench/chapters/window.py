@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bench import peers
-from bench.measure import side
+from bench.measure import side, turns
 from bench.real import GROUP, RealScene, path_of, real
 from bench.results import Results, at_least, at_most, number
 
@@ -39,11 +39,10 @@ async def sides(scene: RealScene, url: str, objects: int, rounds: int) -> tuple[
     config = scene.kubeconfig(url)
     rates: Figures = {n: [] for n in (0, *FIXED)}
     waits: Figures = {n: [] for n in rates}
-    limits = list(rates)
     await scene.move_storage(PLURAL)
-    side("ours", config, f"{PLURAL}.{GROUP}")  # who comes first is at a disadvantage
-    for number_ in range(rounds):
-        for limit in limits[number_:] + limits[:number_]:
+    side("ours", config, f"{PLURAL}.{GROUP}")  # not measured: a new server is slower
+    for limits in turns(rates, rounds):
+        for limit in limits:
             await scene.move_storage(PLURAL)
             flags = ("--max-in-flight", limit, "--fixed") if limit else ()
             with another_client(scene) as found:
