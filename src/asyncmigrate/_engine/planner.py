@@ -172,23 +172,23 @@ class _Planner:
         try:
             live = await self._session.calls.get_crd(name)
         except MigrateError as error:
-            self._failed_try(name, tries or Tries(began), error)
+            action = self._session.classify(Operation.LOOK_UP, error)
+            if action is Action.NEW:
+                self._answered(name, None)
+            else:
+                self._failed_try(name, tries or Tries(began), action, error)
             return health_of(error)
         self._answered(name, live)
         return Health.GOOD
 
-    def _failed_try(self, name: str, tries: Tries, error: MigrateError) -> None:
+    def _failed_try(self, name: str, tries: Tries, action: Action, error: MigrateError) -> None:
         session = self._session
-        action = session.classify(Operation.LOOK_UP, error)
         job = partial(self._look_up, name, tries)
-        if action is Action.NEW:
-            self._answered(name, None)
-        elif action is Action.RETRY and session.again_later(f"get CRD {name}", self._lane, job, tries, error):
+        if action is Action.RETRY and session.again_later(f"get CRD {name}", self._lane, job, tries, error):
             return
-        elif isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
+        if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
             raise error
-        else:
-            self._looked_up(_failed(name, error))
+        self._looked_up(_failed(name, error))
 
     def _answered(self, name: str, live: CRD | None) -> None:
         found = self._manifests.get(name)
