@@ -12,7 +12,7 @@ from rich.text import Text
 
 from asyncmigrate import Cluster, plan, run
 from asyncmigrate._cli import demo
-from asyncmigrate._report.tables import report_table
+from asyncmigrate._output.tables import report_table
 from asyncmigrate.testing import ApiServer
 
 WIDTH = 150

@@ -20,8 +20,8 @@ import msgspec
 import yaml12
 
 from asyncmigrate import Cluster, Outcome, plan, run
-from asyncmigrate._cluster import kube, kubeconfig  # noqa: F401 -- loaded before the clock starts, as aiohttp is
-from asyncmigrate._rules.depth import Depth
+from asyncmigrate._cluster import aiohttp_transport, kubeconfig  # noqa: F401 -- loaded before the clock starts, as aiohttp
+from asyncmigrate._rules.flow.latency_window import LatencyWindow
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ async def ours(args: argparse.Namespace) -> dict[str, Any]:
     """Migrate what `names` say, or all that is stale."""
     options: dict[str, Any] = {"settle": args.settle}
     if args.fixed:
-        Depth.QUEUED = 1e9
+        LatencyWindow.QUEUED = 1e9
     if args.max_in_flight:
         options["max_in_flight"] = args.max_in_flight
     if args.proof_margin is not None:

@@ -12,23 +12,11 @@ from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._engine.runner import run
 from asyncmigrate._model import CRD, Version
-from asyncmigrate._results import (
-    Changes,
-    CRDPlan,
-    CRDReport,
-    Decision,
-    Failure,
-    Objects,
-    Outcome,
-    Plan,
-    PolicyRule,
-    Report,
-    SpecID,
-    Summary,
-    Unfinished,
-)
-from asyncmigrate._rules.classify import is_transient
-from asyncmigrate._rules.schedule import RetryPolicy
+from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID, Summary
+from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
+from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._rules.errors.classify import is_transient
+from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 
 __all__ = [
     "CRD",

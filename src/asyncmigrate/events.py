@@ -11,7 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
-from asyncmigrate._results import CRDPlan, CRDReport, Failure, Plan, Report
+from asyncmigrate._results.plan import CRDPlan, Plan
+from asyncmigrate._results.report import CRDReport, Failure, Report
 
 __all__ = [
     "CRDDecided",

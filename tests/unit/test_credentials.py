@@ -12,7 +12,7 @@ import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from asyncmigrate import Cluster, Decision, Outcome, plan, run
-from asyncmigrate._cluster.kube import environment_proxy
+from asyncmigrate._cluster.aiohttp_transport import environment_proxy
 from asyncmigrate.errors import ConfigError, TLSError, UnauthorizedError, UsageError
 from asyncmigrate.events import Event, ObjectSettled
 from asyncmigrate.testing import Rule

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncmigrate._rules.depth import Depth
+from asyncmigrate._rules.flow.latency_window import LatencyWindow
 
 CEILING = 32
 # A look is taken with a quarter of the size, so where that many wait already they pass for none.
-MOST_QUEUED = Depth.QUEUED * 4 / 3
+MOST_QUEUED = LatencyWindow.QUEUED * 4 / 3
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Server(msgspec.Struct, frozen=True):
         return in_flight / self.takes(in_flight)
 
 
-def play(depth: Depth, server: Server, answers: int, *, crds: int = 1) -> list[int]:
+def play(depth: LatencyWindow, server: Server, answers: int, *, crds: int = 1) -> list[int]:
     """Have so many answers come, and say how many were in flight at each."""
     in_flight: deque[float] = deque()  # how long each takes, as the crowd was when it was sent
     sizes = []
@@ -47,7 +47,7 @@ def play(depth: Depth, server: Server, answers: int, *, crds: int = 1) -> list[i
     answers=st.integers(400, 900),
 )
 def test_a_server_is_kept_busy_and_little_waits_at_its_door(server: Server, answers: int) -> None:
-    depth = Depth(CEILING)
+    depth = LatencyWindow(CEILING)
     play(depth, server, answers)
     settled = play(depth, server, 64 * CEILING)
     best = server.rate(CEILING)
@@ -60,13 +60,13 @@ def test_a_server_is_kept_busy_and_little_waits_at_its_door(server: Server, answ
 
 
 def test_a_server_that_makes_nobody_wait_is_given_as_many_as_may_be() -> None:
-    depth = Depth(CEILING)
+    depth = LatencyWindow(CEILING)
     assert max(play(depth, Server(cores=100), 100)) == CEILING
-    assert 1 <= Depth(1).size <= 1
+    assert 1 <= LatencyWindow(1).size <= 1
 
 
 def test_it_follows_a_server_that_becomes_slower_and_quicker_again() -> None:
-    depth = Depth(CEILING)
+    depth = LatencyWindow(CEILING)
     small, large = Server(cores=2), Server(cores=100)
     play(depth, large, 5000)
     assert depth.size == CEILING
@@ -81,7 +81,7 @@ def test_it_follows_a_server_that_becomes_slower_and_quicker_again() -> None:
 
 @pytest.mark.parametrize(("crds", "most"), [(1, 14), (4, 5), (16, 3)])
 def test_what_waits_is_shared_between_crds(crds: int, most: int) -> None:
-    depth = Depth(CEILING)
+    depth = LatencyWindow(CEILING)
     for _ in range(4):  # learned alone
         depth.answered(Server(cores=2).takes(1), crds=1)
     play(depth, Server(cores=2), 40, crds=crds)
@@ -90,7 +90,7 @@ def test_what_waits_is_shared_between_crds(crds: int, most: int) -> None:
 
 @given(st.integers(1, 64), st.lists(st.tuples(st.floats(0, 100), st.integers(0, 50)), max_size=300))
 def test_it_keeps_between_one_and_its_ceiling(ceiling: int, answers: list[tuple[float, int]]) -> None:
-    depth = Depth(ceiling)
+    depth = LatencyWindow(ceiling)
     for seconds, crds in answers:
         depth.answered(seconds, crds=crds)
         assert 1 <= depth.size <= ceiling

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from asyncmigrate import Cluster, Decision, Outcome, Report, Request, Response, RetryPolicy, plan, run
 from asyncmigrate._cluster import decode
-from asyncmigrate._cluster.status import read_status
-from asyncmigrate._manifests import parse
+from asyncmigrate._cluster.error_status import read_status
+from asyncmigrate._manifests.parse import parse
 from asyncmigrate.errors import BadAnswerError, ConfigError, ManifestError, MigrateError
 from tests.bed.scenes import crd
 from tests.unit.model import NAME, Model

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncmigrate import _manifests
-from asyncmigrate._manifests import Reader
+from asyncmigrate._manifests.parse import parse
+from asyncmigrate._manifests.reader import Reader
 from asyncmigrate.errors import ManifestError
 from tests.bed.scenes import crd
 
@@ -29,7 +29,7 @@ OTHERS = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 
 
 def read(text: bytes) -> list[str]:
-    return [c.name for c in _manifests.parse(text, "test")]
+    return [c.name for c in parse(text, "test")]
 
 
 def as_list(*items: object, kind: str = "List") -> bytes:
@@ -65,7 +65,7 @@ def test_crds_are_found_wherever_they_are(text: bytes, names: list[str]) -> None
 
 
 def test_the_old_form_with_one_version_serves_and_stores_it() -> None:
-    [found] = _manifests.parse(V1BETA1, "test")
+    [found] = parse(V1BETA1, "test")
     assert [(v.name, v.served, v.storage) for v in found.versions] == [("v1alpha1", True, True)]
     assert (found.scope, found.labels) == ("Namespaced", {"app": "old"})
 

@@ -9,7 +9,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from asyncmigrate._model import CRD, ObjectRef, Version
-from asyncmigrate._rules.proof import bound_of, is_proven
+from asyncmigrate._rules.safety.proof import bound_of, is_proven
 
 MARGIN = 60.0
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from asyncmigrate import CRD, Changes, CRDPlan, CRDReport, Decision, Failure, Objects, Outcome, Plan, Report, Version
 from asyncmigrate._cli import exits
 from asyncmigrate._cli.exits import Exit
-from asyncmigrate._cluster.status import read_status
-from asyncmigrate._report import words
-from asyncmigrate._report.progress import Lines, Live
-from asyncmigrate._report.tables import console_for, plan_table, report_table
+from asyncmigrate._cluster.error_status import read_status
+from asyncmigrate._observers.progress import Lines, Live
+from asyncmigrate._output import words
+from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate.events import CRDFinished, CRDStarted, ObjectFailed, ObjectSettled, PageListed, RunStarted, Settled
 
 LIVE = CRD(

@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 
 from asyncmigrate import CRD, Decision, RetryPolicy, Version, is_transient
 from asyncmigrate._model import ObjectRef, Page, Status
-from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
-from asyncmigrate._rules.pace import Pace
-from asyncmigrate._rules.pages import Frontier
-from asyncmigrate._rules.plan import access_version, decide, rewrite_version
-from asyncmigrate._rules.proof import bound_of, is_proven
-from asyncmigrate._rules.resume import is_newer, may_resume, record_of
-from asyncmigrate._rules.rights import needed, rules_for
-from asyncmigrate._rules.schedule import Schedule
-from asyncmigrate._rules.selector import parse_selector
-from asyncmigrate._rules.settle import settle_wait
-from asyncmigrate._rules.trim import TrimVerdict, may_trim
-from asyncmigrate._rules.window import Window
+from asyncmigrate._rules.decisions.decide import decide
+from asyncmigrate._rules.decisions.page_cursor import PageCursor
+from asyncmigrate._rules.decisions.rights import needed, rules_for
+from asyncmigrate._rules.decisions.selector import parse_selector
+from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
+from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.flow.rate_limit import RateLimit
+from asyncmigrate._rules.flow.retry_schedule import Schedule
+from asyncmigrate._rules.flow.window import Window
+from asyncmigrate._rules.safety.move_age import settle_wait
+from asyncmigrate._rules.safety.proof import bound_of, is_proven
+from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.resume import may_resume, record_of
+from asyncmigrate._rules.safety.trim import TrimVerdict, may_trim
 from asyncmigrate.errors import (
     APIError,
     BadAnswerError,
@@ -242,7 +244,7 @@ def test_an_object_is_rewritten_through_the_version_that_it_was_written_in(writt
 
 
 def test_a_failing_page_shrinks_and_grows_back() -> None:
-    frontier = Frontier(("v1",))
+    frontier = PageCursor(("v1",))
     sizes = []
     for _ in range(6):
         sizes.append(frontier.limit)
@@ -256,10 +258,10 @@ def test_a_failing_page_shrinks_and_grows_back() -> None:
 
 def test_a_list_is_not_started_over_for_ever() -> None:
     expired = Status(code=410, reason="Expired", message="")
-    frontier = Frontier(("v1",))
+    frontier = PageCursor(("v1",))
     assert list(itertools.takewhile(bool, (frontier.expired(expired) for _ in range(99)))) == [True] * 3
     resumable = Status(code=410, reason="Expired", message="", continue_token="again")
-    frontier = Frontier(("v1",))
+    frontier = PageCursor(("v1",))
     for _ in range(99):
         assert frontier.expired(resumable)
         frontier.got(Page((), continue_token="t"))
@@ -267,7 +269,7 @@ def test_a_list_is_not_started_over_for_ever() -> None:
 
 
 def test_a_page_that_cannot_be_converted_is_isolated_and_listed_through_another_version() -> None:
-    frontier = Frontier(("v2", "v1", "v0"))
+    frontier = PageCursor(("v2", "v1", "v0"))
     tried = []
     while frontier.unconvertible():
         tried.append((frontier.version, frontier.limit))
@@ -279,7 +281,7 @@ def test_a_page_that_cannot_be_converted_is_isolated_and_listed_through_another_
 
 
 def test_a_version_that_lists_no_more_is_left_for_good() -> None:
-    frontier = Frontier(("v2", "v1"))
+    frontier = PageCursor(("v2", "v1"))
     frontier.failed()
     assert frontier.leave()
     assert (frontier.version, frontier.limit) == ("v1", 500)
@@ -296,7 +298,7 @@ def test_a_frontier_asks_for_real_pages_of_known_versions_and_ends_only_on_the_l
     answers: list[str], versions: int
 ) -> None:
     known = tuple(f"v{n}" for n in range(versions))
-    frontier = Frontier(known)
+    frontier = PageCursor(known)
     for answer in answers:
         match answer:
             case "page":
@@ -430,7 +432,7 @@ def test_resource_versions_are_compared_as_integers(one: str, than: str, *, newe
 
 @given(rate=st.floats(0.1, 1000), gaps=st.lists(st.floats(0, 2), min_size=1, max_size=100))
 def test_a_pace_is_kept_whatever_the_gaps(rate: float, gaps: list[float]) -> None:
-    pace = Pace(rate)
+    pace = RateLimit(rate)
     now = 100.0
     sent = []
     for gap in gaps:

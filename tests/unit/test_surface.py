@@ -29,7 +29,7 @@ from asyncmigrate import (
     run,
     testing,
 )
-from asyncmigrate._report.contract import report_json
+from asyncmigrate._output.report_json import report_json
 from asyncmigrate.events import Event
 from tests.bed.bed import EmbeddedBed
 from tests.bed.scenes import crd, obj

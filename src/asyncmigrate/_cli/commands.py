@@ -19,26 +19,28 @@ from anyio.abc import TaskGroup
 
 from asyncmigrate._cli import exits
 from asyncmigrate._cli.exits import Exit
-from asyncmigrate._cli.options import Choice, Connection, State
+from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.session import MAX_IN_FLIGHT
 from asyncmigrate._engine.tasks import in_thread, open_tasks
-from asyncmigrate._report.contract import plan_json, read_unfinished, report_json
-from asyncmigrate._report.display import Display
-from asyncmigrate._report.progress import Lines, Live
-from asyncmigrate._report.tables import console_for, plan_table, report_table
-from asyncmigrate._results import Plan, Report, Unfinished
-from asyncmigrate._rules.proof import PROOF_MARGIN
-from asyncmigrate._rules.schedule import WEBHOOK_POLICY
-from asyncmigrate._rules.settle import SETTLE_SECONDS
-from asyncmigrate._state import StateFile
+from asyncmigrate._observers.display import Display
+from asyncmigrate._observers.progress import Lines, Live
+from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
+from asyncmigrate._output.tables import console_for, plan_table, report_table
+from asyncmigrate._results.plan import Plan
+from asyncmigrate._results.report import Report
+from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._rules.flow.retry_schedule import WEBHOOK_POLICY
+from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
+from asyncmigrate._rules.safety.proof import PROOF_MARGIN
+from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
 
 
-class Show(msgspec.Struct, frozen=True):
+class OutputOptions(msgspec.Struct, frozen=True):
     """How to print: `output` is table or json; `verbose` counts the -v."""
 
     output: str
@@ -55,7 +57,7 @@ class Show(msgspec.Struct, frozen=True):
     def display(self) -> Display:
         """What to show while it lasts: logs where asked for, else a live display, or lines off a terminal."""
         if self.verbose:
-            from asyncmigrate._report.logs import Logs  # noqa: PLC0415 -- structlog takes 0.2 s to import
+            from asyncmigrate._observers.logs import Logs  # noqa: PLC0415 -- structlog takes 0.2 s to import
 
             return Logs(requests=self.verbose > 1)
         console = console_for(sys.stderr)
@@ -78,7 +80,7 @@ class RunOptions(msgspec.Struct, kw_only=True):
     unfinished: tuple[Unfinished, ...] | None = None
 
 
-def plan_command(connection: Connection, choice: Choice, show: Show, *, check: bool) -> Exit:
+def plan_command(connection: Connection, choice: CRDOptions, show: OutputOptions, *, check: bool) -> Exit:
     """`asyncmigrate plan`."""
 
     async def body() -> Exit:
@@ -92,7 +94,13 @@ def plan_command(connection: Connection, choice: Choice, show: Show, *, check: b
 
 
 def run_command(
-    connection: Connection, choice: Choice, show: Show, how: RunOptions, *, state: State, retry_failed: str | None
+    connection: Connection,
+    choice: CRDOptions,
+    show: OutputOptions,
+    how: RunOptions,
+    *,
+    state: StateOptions,
+    retry_failed: str | None,
 ) -> Exit:
     """`asyncmigrate run`."""
 
@@ -109,7 +117,7 @@ def run_command(
     return guarded(body)
 
 
-async def _plan_and_run(connection: Connection, choice: Choice, show: Show, how: RunOptions) -> Exit:
+async def _plan_and_run(connection: Connection, choice: CRDOptions, show: OutputOptions, how: RunOptions) -> Exit:
     async with _open(connection) as cluster:
         with show.display() as display:
             made = await _plan(cluster, choice, display, max_in_flight=how.max_in_flight)
@@ -119,7 +127,7 @@ async def _plan_and_run(connection: Connection, choice: Choice, show: Show, how:
         return await run_and_print(cluster, made, show, how)
 
 
-def _state_file(state: State) -> Path | None:
+def _state_file(state: StateOptions) -> Path | None:
     """The state file to use; the default one is done without where it cannot be used, with a word about it."""
     if not state.kept:
         return None
@@ -134,7 +142,7 @@ def _state_file(state: State) -> Path | None:
     return path
 
 
-async def run_and_print(cluster: Cluster, made: Plan, show: Show, how: RunOptions) -> Exit:
+async def run_and_print(cluster: Cluster, made: Plan, show: OutputOptions, how: RunOptions) -> Exit:
     """Run a plan and print its report, also when interrupted: then with what was done by then."""
     last: list[Report] = []
 
@@ -211,7 +219,7 @@ def loaded() -> None:
     gc.enable()
 
 
-async def _plan(cluster: Cluster, choice: Choice, display: Display, *, max_in_flight: int = 32) -> Plan:
+async def _plan(cluster: Cluster, choice: CRDOptions, display: Display, *, max_in_flight: int = 32) -> Plan:
     return await plan(
         cluster,
         manifests=choice.files or None,
@@ -223,8 +231,8 @@ async def _plan(cluster: Cluster, choice: Choice, display: Display, *, max_in_fl
     )
 
 
-async def _confirmed(made: Plan, show: Show) -> bool:
-    Show("table", show.verbose).result(made, stream=sys.stderr)
+async def _confirmed(made: Plan, show: OutputOptions) -> bool:
+    OutputOptions("table", show.verbose).result(made, stream=sys.stderr)
     click.echo(f"migrate {len(made.stale)} CRD(s) on {made.server}? [y/N] ", err=True, nl=False)
     # Read past sys.stdin and in a thread that nobody waits for, so that Ctrl-C ends the question too.
     answer = await in_thread(lambda: os.read(0, 1024))

@@ -11,13 +11,13 @@ from typing import Any
 import click
 import msgspec
 
-from asyncmigrate._cli.commands import RunOptions, Show, guarded, loaded, run_and_print
+from asyncmigrate._cli.commands import OutputOptions, RunOptions, guarded, loaded, run_and_print
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
-from asyncmigrate._report import words
-from asyncmigrate._report.tables import console_for, plan_table
-from asyncmigrate._results import Decision, Plan
+from asyncmigrate._output import words
+from asyncmigrate._output.tables import console_for, plan_table
+from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate.testing import ApiServer
 
 GROUP = "demo.example.com"
@@ -47,7 +47,7 @@ async def _demo() -> Exit:
             set_scene(server)
             write_manifests(folder / "crds")
             kubeconfig = server.write_kubeconfig(folder / "kubeconfig")
-            show = Show("table", 0)
+            show = OutputOptions("table", 0)
             async with Cluster.from_kubeconfig(kubeconfig) as cluster:
                 loaded()
                 with show.display() as display:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report
+from asyncmigrate._results.plan import CRDPlan, Decision, Plan
+from asyncmigrate._results.report import CRDReport, Outcome, Report
 from asyncmigrate.errors import (
     ConfigError,
     ForbiddenError,

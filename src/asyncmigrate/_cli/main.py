@@ -34,14 +34,16 @@ def main() -> None: ...
 @click.option("--check", is_flag=True, help="Exit with 1 where anything is stale, blocked or failed.")
 @options.output
 @options.connection
-def plan(*, choice: options.Choice, check: bool, output: str, verbose: int, connection: options.Connection) -> NoReturn:
+def plan(
+    *, choice: options.CRDOptions, check: bool, output: str, verbose: int, connection: options.Connection
+) -> NoReturn:
     """Say what a migration would have to do. Nothing is written.
 
     With -f: before an upgrade, about the CRDs in its manifests. Without: about the live CRDs named, selected, or all.
     """
-    from asyncmigrate._cli.commands import Show, plan_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.commands import OutputOptions, plan_command  # noqa: PLC0415 -- keeps --help quick
 
-    sys.exit(plan_command(connection, choice, Show(output, verbose), check=check))
+    sys.exit(plan_command(connection, choice, OutputOptions(output, verbose), check=check))
 
 
 @main.command(epilog=_EXITS)
@@ -103,7 +105,7 @@ def plan(*, choice: options.Choice, check: bool, output: str, verbose: int, conn
 @options.connection
 def run(
     *,
-    choice: options.Choice,
+    choice: options.CRDOptions,
     dry_run: str,
     max_in_flight: int,
     rate: float | None,
@@ -113,14 +115,14 @@ def run(
     webhook_wait: float,
     skip_blocked: bool,
     retry_failed: str | None,
-    state: options.State,
+    state: options.StateOptions,
     yes: bool,
     output: str,
     verbose: int,
     connection: options.Connection,
 ) -> NoReturn:
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
-    from asyncmigrate._cli.commands import RunOptions, Show, run_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.commands import OutputOptions, RunOptions, run_command  # noqa: PLC0415 -- keeps --help quick
 
     if retry_failed is not None and choice != options.ALL:
         raise click.UsageError("--retry-failed takes its CRDs from the report: name none, and give no -f, -R or -l")
@@ -138,7 +140,9 @@ def run(
         skip_blocked=skip_blocked,
         webhook_wait=webhook_wait,
     )
-    sys.exit(run_command(connection, choice, Show(output, verbose), how, state=state, retry_failed=retry_failed))
+    sys.exit(
+        run_command(connection, choice, OutputOptions(output, verbose), how, state=state, retry_failed=retry_failed)
+    )
 
 
 @main.command()

@@ -37,7 +37,7 @@ class Connection(msgspec.Struct, frozen=True):
     request_timeout: float | None
 
 
-class Choice(msgspec.Struct, frozen=True):
+class CRDOptions(msgspec.Struct, frozen=True):
     """Which CRDs a command is about."""
 
     names: tuple[str, ...]
@@ -46,7 +46,7 @@ class Choice(msgspec.Struct, frozen=True):
     selector: str
 
 
-ALL = Choice((), (), recursive=False, selector="")
+ALL = CRDOptions((), (), recursive=False, selector="")
 
 
 def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> Callable[[F], F]:
@@ -112,13 +112,13 @@ def choice(command: F) -> F:
     return command
 
 
-def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str) -> Choice:
+def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str) -> CRDOptions:
     if recursive and not files:
         raise click.UsageError("-R goes with -f")
-    return Choice(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
+    return CRDOptions(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
 
 
-class State(msgspec.Struct, frozen=True):
+class StateOptions(msgspec.Struct, frozen=True):
     """Where to keep how far a run has got: a file, or by default the user's state folder; or nowhere."""
 
     file: str | None
@@ -141,10 +141,10 @@ def state(command: F) -> F:
     return command
 
 
-def _state(file: str | None, *, no_state: bool) -> State:
+def _state(file: str | None, *, no_state: bool) -> StateOptions:
     if file is not None and no_state:
         raise click.UsageError("--state and --no-state exclude each other")
-    return State(file, kept=not no_state)
+    return StateOptions(file, kept=not no_state)
 
 
 def output(command: F) -> F:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from asyncmigrate._cluster import decode
-from asyncmigrate._cluster.status import read_status
-from asyncmigrate._cluster.transport import Opened, Request, Response
+from asyncmigrate._cluster.error_status import read_status
+from asyncmigrate._cluster.transport import OpenCluster, Request, Response
 from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDPage, ObjectRef, Page, Resource, Right
 from asyncmigrate.errors import (
     APIError,
@@ -60,7 +60,7 @@ class Calls:
     Every method raises APIError for an answer that says no, and TransportError where no (usable) answer came.
     """
 
-    def __init__(self, opened: Opened, *, timeout: float | None, emit: Emit, contacted: bool = False) -> None:
+    def __init__(self, opened: OpenCluster, *, timeout: float | None, emit: Emit, contacted: bool = False) -> None:
         self._transport = opened.transport
         self.clock = opened.clock
         self._timeout = timeout

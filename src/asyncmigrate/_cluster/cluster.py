@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
-from asyncmigrate._cluster.transport import Opened
+from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ class Cluster:
 
     def __init__(
         self,
-        open_transport: Callable[[], Awaitable[Opened]],
+        open_transport: Callable[[], Awaitable[OpenCluster]],
         *,
         request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT,
     ) -> None:
         self._open_transport = open_transport
-        self._opened: Opened | None = None
+        self._opened: OpenCluster | None = None
         self.request_timeout = request_timeout
 
     @classmethod
@@ -62,7 +62,7 @@ class Cluster:
         read again (credential plugins run again), and the request is sent once more if that brought new credentials.
         """
 
-        async def open_transport() -> Opened:
+        async def open_transport() -> OpenCluster:
             from asyncmigrate._cluster.kubeconfig import open_kubeconfig  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_kubeconfig(path, context)
@@ -73,7 +73,7 @@ class Cluster:
     def in_cluster(cls, *, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT) -> Self:
         """Open from inside a pod, as its service account; the token is read anew every minute."""
 
-        async def open_transport() -> Opened:
+        async def open_transport() -> OpenCluster:
             from asyncmigrate._cluster.kubeconfig import open_in_cluster  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_in_cluster()
@@ -84,7 +84,7 @@ class Cluster:
     def from_api_client(cls, api_client: ApiClient, *, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT) -> Self:
         """Use a `kubernetes_asyncio.client.ApiClient`: its configuration and its connections; it stays the caller's."""
 
-        async def open_transport() -> Opened:
+        async def open_transport() -> OpenCluster:
             from asyncmigrate._cluster.kubeconfig import open_api_client  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_api_client(api_client)
@@ -98,10 +98,10 @@ class Cluster:
         Its credentials, proxies and TLS settings are used as they are; it stays the caller's.
         """
 
-        async def open_transport() -> Opened:
+        async def open_transport() -> OpenCluster:
             from asyncmigrate._cluster.httpx_transport import HttpxTransport  # noqa: PLC0415 -- an optional extra
 
-            return Opened(HttpxTransport(client), str(client.base_url).rstrip("/"))
+            return OpenCluster(HttpxTransport(client), str(client.base_url).rstrip("/"))
 
         return cls(open_transport, request_timeout=request_timeout)
 
@@ -111,13 +111,13 @@ class Cluster:
     ) -> Self:
         """Use any object that moves bytes to the API server at `server`; leaving closes it."""
 
-        async def open_transport() -> Opened:
-            return Opened(transport, server)
+        async def open_transport() -> OpenCluster:
+            return OpenCluster(transport, server)
 
         return cls(open_transport, request_timeout=request_timeout)
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpenCluster:
         if self._opened is None:
             raise UsageError("the cluster is not open: use `async with Cluster.from_...() as cluster:`")
         return self._opened

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from asyncmigrate._cluster.status import UNDECODABLE, excerpt
+from asyncmigrate._cluster.error_status import UNDECODABLE, excerpt
 from asyncmigrate._model import CRD, CRDPage, Name, ObjectRef, Page, Version
 from asyncmigrate.errors import BadAnswerError
 

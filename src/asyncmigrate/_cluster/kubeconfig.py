@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
-from asyncmigrate._cluster.kube import KubeTransport
-from asyncmigrate._cluster.transport import Opened
+from asyncmigrate._cluster.aiohttp_transport import AiohttpTransport
+from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _POOL = 1024  # what is in flight is bounded by the engine's budget, not by the 
 logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 
 
-async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | None) -> Opened:
+async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | None) -> OpenCluster:
     """Open as kubectl would: the path given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in."""
     paths = _paths(path)
     if not paths:
@@ -41,8 +41,8 @@ async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | No
     async def reload() -> Any:  # noqa: ANN401 -- kubernetes-asyncio's Configuration is untyped
         return (await _load(joined, name))[0]
 
-    transport = KubeTransport(configuration, reload=reload)
-    return Opened(transport, configuration.host, name)
+    transport = AiohttpTransport(configuration, reload=reload)
+    return OpenCluster(transport, configuration.host, name)
 
 
 def _paths(path: str | os.PathLike[str] | None) -> list[str]:
@@ -95,7 +95,7 @@ def _problem(error: Exception, context: str | None) -> str:
     return "not a usable kubeconfig"
 
 
-async def open_in_cluster() -> Opened:
+async def open_in_cluster() -> OpenCluster:
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration)
@@ -103,9 +103,9 @@ async def open_in_cluster() -> Opened:
         raise ConfigError(f"in-cluster configuration: {error}") from error
     configuration.connection_pool_maxsize = _POOL
     configuration.disable_strict_ssl_verification = True
-    return Opened(KubeTransport(configuration), configuration.host, IN_CLUSTER)
+    return OpenCluster(AiohttpTransport(configuration), configuration.host, IN_CLUSTER)
 
 
-async def open_api_client(api_client: ApiClient) -> Opened:
+async def open_api_client(api_client: ApiClient) -> OpenCluster:
     configuration: Any = api_client.configuration
-    return Opened(KubeTransport(configuration, rest=api_client.rest_client), configuration.host, "")
+    return OpenCluster(AiohttpTransport(configuration, rest=api_client.rest_client), configuration.host, "")

@@ -81,7 +81,7 @@ class ServerClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenCluster:
     """A transport, what it leads to, and what time it is there."""
 
     transport: Transport

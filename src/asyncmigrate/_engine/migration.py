@@ -6,20 +6,21 @@ from collections.abc import Callable
 
 import anyio
 
-from asyncmigrate._engine.listing import Lister
-from asyncmigrate._engine.memory import Memory
-from asyncmigrate._engine.rewriting import Rewriter
+from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped
+from asyncmigrate._engine.lister import Lister
+from asyncmigrate._engine.rewriter import Rewriter
+from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import Session
-from asyncmigrate._engine.trimming import Trimmer
-from asyncmigrate._engine.verdict import NOT_SERVED, Stopped, Verdict
+from asyncmigrate._engine.trimmer import Trimmer
 from asyncmigrate._model import CRD, ObjectRef, Page
-from asyncmigrate._results import CRDPlan, CRDReport, Outcome
-from asyncmigrate._rules.pages import PAGE_LIMIT
-from asyncmigrate._rules.plan import access_version
-from asyncmigrate._rules.proof import bound_of, is_proven
-from asyncmigrate._rules.resume import is_newer
-from asyncmigrate._rules.settle import settle_wait
-from asyncmigrate._rules.trim import TrimVerdict, may_trim
+from asyncmigrate._results.plan import CRDPlan
+from asyncmigrate._results.report import CRDReport, Outcome
+from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT
+from asyncmigrate._rules.decisions.versions import access_version
+from asyncmigrate._rules.safety.move_age import settle_wait
+from asyncmigrate._rules.safety.proof import bound_of, is_proven
+from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.trim import TrimVerdict, may_trim
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, CRDSettling, CRDStarted, PageListed, Settled
 
@@ -39,7 +40,7 @@ class Migration:
     def __init__(
         self,
         session: Session,
-        memory: Memory,
+        state: RunState,
         plan: CRDPlan,
         *,
         dry_run: bool,
@@ -48,7 +49,7 @@ class Migration:
         if plan.live is None or access_version(plan.live) is None or plan.live.storage_version is None:
             raise UsageError(f"CRD {plan.name} cannot be migrated: {plan.message}")
         self._session = session
-        self._memory = memory
+        self._state = state
         self._plan = plan
         self._crd: CRD = plan.live
         self._only = only
@@ -56,7 +57,7 @@ class Migration:
         self._seen = anyio.current_time()
         self._rewriter = Rewriter(session, plan.live, dry_run=dry_run)
         self._trimmer = Trimmer(session, self._rewriter.lane, dry_run=dry_run)
-        self._verdict = Verdict(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
+        self._verdict = CRDResult(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
         self._trimmed = False
 
     async def run(self) -> None:
@@ -84,7 +85,7 @@ class Migration:
             refused=self._verdict.refused,
         )
 
-    async def _migrate(self) -> Verdict:
+    async def _migrate(self) -> CRDResult:
         for _ in range(_PASSES):
             await self._wait_until_settled()
             await self._rewrite_all()
@@ -97,19 +98,21 @@ class Migration:
             self._rewriter.reach_through(fresh)
         return self._ended(trim, reason, message)
 
-    def _ended(self, trim: TrimVerdict, reason: str, message: str) -> Verdict:
+    def _ended(self, trim: TrimVerdict, reason: str, message: str) -> CRDResult:
         if trim is TrimVerdict.GONE:
-            self._memory.forget(self._crd)
-            return Verdict(Outcome.SKIPPED, reason, message)
+            self._state.forget(self._crd)
+            return CRDResult(Outcome.SKIPPED, reason, message)
         if trim in {TrimVerdict.NO, TrimVerdict.AGAIN}:
-            return Verdict(Outcome.INCOMPLETE, reason, f"{message}; storedVersions is left as it is")
+            return CRDResult(Outcome.INCOMPLETE, reason, f"{message}; storedVersions is left as it is")
         if self._dry_run:
-            return Verdict(Outcome.SKIPPED, "Rehearsed", "every object can be rewritten; nothing was changed (dry run)")
-        self._memory.forget(self._crd)
+            return CRDResult(
+                Outcome.SKIPPED, "Rehearsed", "every object can be rewritten; nothing was changed (dry run)"
+            )
+        self._state.forget(self._crd)
         self._trimmed = True
-        return Verdict(Outcome.MIGRATED, reason, message)
+        return CRDResult(Outcome.MIGRATED, reason, message)
 
-    async def _explained(self, verdict: Verdict) -> Verdict:
+    async def _explained(self, verdict: CRDResult) -> CRDResult:
         """A 404 that speaks of no object: the CRD is gone, or was replaced, or its version is not served any more."""
         if verdict.reason != NOT_SERVED:
             return verdict
@@ -152,7 +155,7 @@ class Migration:
     def _proof(self, list_version: str) -> Proof:
         """What proves a listed object to be in the storage version: an earlier run's record, or the list itself."""
         session = self._session
-        since = self._memory.begin(self._crd, list_version)
+        since = self._state.begin(self._crd, list_version)
         if session.proof_margin is None:
             return _nothing_proven
         bound = bound_of(self._crd, margin=session.proof_margin, settle=session.settle)

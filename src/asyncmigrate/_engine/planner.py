@@ -9,18 +9,18 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
-from asyncmigrate import _manifests
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.pool import Health, health_of
 from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._model import CRD, CRDPage
-from asyncmigrate._results import CRDPlan, Decision, Plan
-from asyncmigrate._rules.classify import Action, Operation, is_refusal, reason_of
-from asyncmigrate._rules.plan import decide
-from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
-from asyncmigrate._rules.selector import Selector, parse_selector
+from asyncmigrate._results.plan import CRDPlan, Decision, Plan
+from asyncmigrate._rules.decisions.decide import decide
+from asyncmigrate._rules.decisions.selector import Selector, parse_selector
+from asyncmigrate._rules.errors.classify import Action, Operation, is_refusal, reason_of
+from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate.errors import APIError, ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
@@ -98,14 +98,14 @@ class _Planner:
         self._selector = selector
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, self._lane)
-        self._manifests: dict[str, _manifests.Found] = {}
+        self._manifests: dict[str, Found] = {}
         self._decided: dict[str, CRDPlan] = {}
         self._pending = 0
         self._none_pending = anyio.Event()
 
     async def from_manifests(self, sources: list[Source], *, recursive: bool) -> None:
         """Start a lookup for each CRD as soon as it has been read; reading happens in a thread."""
-        reader = _manifests.Reader(sources, recursive=recursive)
+        reader = Reader(sources, recursive=recursive)
         while batch := await in_thread(reader.next_batch):
             for found in batch:
                 if self._is_wanted(found.crd) and self._is_first(found):
@@ -116,7 +116,7 @@ class _Planner:
     def _is_wanted(self, crd: CRD) -> bool:
         return (not self._names or crd.name in self._names) and self._selector.matches(crd.labels)
 
-    def _is_first(self, found: _manifests.Found) -> bool:
+    def _is_first(self, found: Found) -> bool:
         before = self._manifests.setdefault(found.crd.name, found)
         if before is found:
             return True
@@ -126,7 +126,7 @@ class _Planner:
             )
         return False
 
-    def _check_complete(self, reader: _manifests.Reader) -> None:
+    def _check_complete(self, reader: Reader) -> None:
         if not reader.found:
             raise ManifestError("no CustomResourceDefinition in it", source=", ".join(map(str, reader.sources)))
         if missing := sorted(self._names - self._manifests.keys()):

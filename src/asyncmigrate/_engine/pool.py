@@ -19,9 +19,9 @@ from typing import TypeVar
 import anyio
 
 from asyncmigrate._engine.tasks import open_tasks
-from asyncmigrate._rules.classify import is_server_full, means_overload
-from asyncmigrate._rules.depth import Depth
-from asyncmigrate._rules.window import Window
+from asyncmigrate._rules.errors.classify import is_server_full, means_overload
+from asyncmigrate._rules.flow.latency_window import LatencyWindow
+from asyncmigrate._rules.flow.window import Window
 from asyncmigrate.errors import MigrateError
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def health_of(error: MigrateError) -> Health:
 class Lane:
     """The jobs of one CRD, and how many of them may run at once; without a window, as many as there are workers."""
 
-    def __init__(self, window: Window | None, depth: Depth | None) -> None:
+    def __init__(self, window: Window | None, depth: LatencyWindow | None) -> None:
         self.window = window
         self.depth = depth
         self.ready: deque[Job] = deque()
@@ -99,7 +99,7 @@ class Pool:
             tasks.cancel_scope.cancel()
 
     def lane(self, *, windowed: bool = True) -> Lane:
-        return Lane(Window(self.size), Depth(self.size)) if windowed else Lane(None, None)
+        return Lane(Window(self.size), LatencyWindow(self.size)) if windowed else Lane(None, None)
 
     def answered(self, lane: Lane, seconds: float) -> None:
         """Note how long an answer took that says how busy the server is: one of many of the same kind."""

@@ -8,11 +8,11 @@ import msgspec
 from asyncmigrate._engine.pool import Lane
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, ObjectRef, Page, Resource, Right
-from asyncmigrate._results import CRDPlan, Decision, PolicyRule
-from asyncmigrate._rules.classify import Operation, is_webhook_down
-from asyncmigrate._rules.plan import access_version
-from asyncmigrate._rules.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, needed, rules_for
-from asyncmigrate._rules.schedule import BRIEF_SECONDS
+from asyncmigrate._results.plan import CRDPlan, Decision, PolicyRule
+from asyncmigrate._rules.decisions.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, needed, rules_for
+from asyncmigrate._rules.decisions.versions import access_version
+from asyncmigrate._rules.errors.classify import Operation, is_webhook_down
+from asyncmigrate._rules.flow.retry_schedule import BRIEF_SECONDS
 from asyncmigrate.errors import APIError, MigrateError
 
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 import anyio
 import msgspec
 
-from asyncmigrate._rules.classify import is_transient
-from asyncmigrate._rules.schedule import DEFAULT_POLICY, RetryPolicy, Schedule
+from asyncmigrate._rules.errors.classify import is_transient
+from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, RetryPolicy, Schedule
 from asyncmigrate.errors import APIError
 
 T = TypeVar("T")

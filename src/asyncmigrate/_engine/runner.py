@@ -8,15 +8,17 @@ from collections.abc import Iterable
 from anyio.abc import TaskGroup
 
 from asyncmigrate._cluster.cluster import Cluster
-from asyncmigrate._engine.memory import Memory
 from asyncmigrate._engine.migration import Migration
+from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
-from asyncmigrate._results import CRDPlan, CRDReport, Decision, Outcome, Plan, Report, Unfinished
-from asyncmigrate._rules.proof import PROOF_MARGIN
-from asyncmigrate._rules.schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
-from asyncmigrate._rules.settle import SETTLE_SECONDS
-from asyncmigrate._state import StateFile
+from asyncmigrate._results.plan import CRDPlan, Decision, Plan
+from asyncmigrate._results.report import CRDReport, Outcome, Report
+from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
+from asyncmigrate._rules.safety.proof import PROOF_MARGIN
+from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, Observer, RunFinished, RunStarted
 
@@ -95,7 +97,7 @@ async def run(
     )
     stale = () if plan.blocked and not skip_blocked else plan.stale
     file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None
-    work = _Run(session, Memory(session, file), plan, dry_run=dry_run)
+    work = _Run(session, RunState(session, file), plan, dry_run=dry_run)
     work.take(stale, None if unfinished is None else tuple(unfinished))
     return await work.go()
 
@@ -103,9 +105,9 @@ async def run(
 class _Run:
     """The migrations of one run, and its report."""
 
-    def __init__(self, session: Session, memory: Memory, plan: Plan, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, state: RunState, plan: Plan, *, dry_run: bool) -> None:
         self._session = session
-        self._memory = memory
+        self._state = state
         self._plan = plan
         self._dry_run = dry_run
         self._migrations: dict[str, Migration] = {}
@@ -117,7 +119,7 @@ class _Run:
             if left is None or crd.name in left:
                 only = left[crd.name].objects_of(crd) if left else None
                 self._migrations[crd.name] = Migration(
-                    self._session, self._memory, crd, dry_run=self._dry_run, only=only
+                    self._session, self._state, crd, dry_run=self._dry_run, only=only
                 )
 
     async def go(self) -> Report:
@@ -132,7 +134,7 @@ class _Run:
                 await self._work(tasks)
             interrupted = False
         finally:
-            self._memory.close()
+            self._state.close()
             report = self._report(interrupted=interrupted)
             session.emit(RunFinished(report))
         return report
@@ -140,8 +142,8 @@ class _Run:
     async def _work(self, tasks: TaskGroup) -> None:
         if not self._migrations:
             return
-        await self._memory.open()
-        tasks.start_soon(self._memory.keep)
+        await self._state.open()
+        tasks.start_soon(self._state.keep)
         async with open_tasks() as migrations:
             for migration in self._migrations.values():
                 migrations.start_soon(migration.run)

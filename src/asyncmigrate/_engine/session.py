@@ -13,11 +13,11 @@ from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
-from asyncmigrate._rules.classify import Action, Operation, classify, is_webhook_down
-from asyncmigrate._rules.pace import Pace
-from asyncmigrate._rules.proof import PROOF_MARGIN
-from asyncmigrate._rules.schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy, Schedule
-from asyncmigrate._rules.settle import SETTLE_SECONDS
+from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.flow.rate_limit import RateLimit
+from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy, Schedule
+from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
+from asyncmigrate._rules.safety.proof import PROOF_MARGIN
 from asyncmigrate.errors import MigrateError, UsageError
 from asyncmigrate.events import Event, Observer, Retrying
 
@@ -79,7 +79,7 @@ class Session:
         self.retries = 0
         self.settle = settle
         self.proof_margin = proof_margin  # None where every object is to be rewritten, whatever proves it current
-        self._pace = Pace(rate) if rate is not None else None
+        self._pace = RateLimit(rate) if rate is not None else None
         self._began = anyio.current_time()
 
     @property

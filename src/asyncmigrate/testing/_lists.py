@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate._rules.selector import parse_selector
+from asyncmigrate._rules.decisions.selector import parse_selector
 from asyncmigrate.errors import UsageError
 from asyncmigrate.testing._objects import Object, decode
 from asyncmigrate.testing._status import StatusError

@@ -1,0 +1,90 @@
+"""The pages of one CRD's objects, through whichever served version lists them."""
+
+from __future__ import annotations
+
+import anyio
+
+from asyncmigrate._engine.crd_result import NOT_SERVED, Stopped, failed
+from asyncmigrate._engine.pool import Lane, LaneClosedError
+from asyncmigrate._engine.retry import retry_after
+from asyncmigrate._engine.session import Session
+from asyncmigrate._model import CRD, Page
+from asyncmigrate._rules.decisions.page_cursor import PageCursor
+from asyncmigrate._rules.decisions.versions import list_versions
+from asyncmigrate._rules.errors.classify import Action, Operation, is_webhook_down
+from asyncmigrate._rules.flow.retry_schedule import Schedule
+from asyncmigrate.errors import APIError, MigrateError
+
+
+class Lister:
+    """One list, from its first page to its last."""
+
+    def __init__(self, session: Session, crd: CRD, lane: Lane) -> None:
+        self._session = session
+        self._crd = crd
+        self._lane = lane
+        self._frontier = PageCursor(list_versions(crd))
+        self._isolating = Schedule()
+        self._began = anyio.current_time()
+
+    @property
+    def done(self) -> bool:
+        return self._frontier.done
+
+    async def next_page(self) -> Page | None:
+        """Ask for the next page; None where the list has to be taken up elsewhere.
+
+        Raises:
+            Stopped: nothing lists what comes next.
+        """
+        try:
+            page = await self._ask()
+        except LaneClosedError:
+            return None
+        except MigrateError as error:
+            await self._take_up_elsewhere(error)
+            return None
+        self._frontier.got(page)
+        self._isolating = Schedule()
+        return page
+
+    async def _ask(self) -> Page:
+        session, frontier = self._session, self._frontier
+        resource = self._crd.resource(frontier.version)
+
+        async def ask() -> Page:
+            return await session.calls.list_page(resource, token=frontier.token, limit=frontier.limit)
+
+        doing = f"list {self._crd.name}"
+        return await session.ask(Operation.LIST, self._lane, ask, doing=doing, on_retry=frontier.failed)
+
+    async def _take_up_elsewhere(self, error: MigrateError) -> None:
+        """Prepare the next try at a page that did not come, or stop."""
+        frontier = self._frontier
+        action = self._session.classify(Operation.LIST, error)
+        if action is Action.GONE:
+            raise Stopped(failed(NOT_SERVED, error)) from error
+        if action is Action.RESUME and isinstance(error, APIError) and frontier.expired(error.status):
+            return
+        if action is Action.ISOLATE and (frontier.unconvertible() or await self._once_more(error)):
+            return
+        # What a server says for good, such as `storage is (re)initializing`, it says of one version.
+        if action is Action.RETRY and isinstance(error, APIError) and not is_webhook_down(error) and frontier.leave():
+            return
+        raise Stopped(failed("ListFailed", error, message=f"{error}{self._where()}")) from error
+
+    async def _once_more(self, error: MigrateError) -> bool:
+        """No version lists it now: the webhook that says so may yet think better of it."""
+        if not self._isolating.tries:
+            self._began = anyio.current_time()
+        elapsed = anyio.current_time() - self._began
+        wait = self._isolating.next_wait(self._session.policies.general, elapsed, retry_after(error))
+        if wait is None:
+            return False
+        self._session.retrying(f"list {self._crd.name}", self._isolating.tries, wait, error)
+        await anyio.sleep(wait)
+        return True
+
+    def _where(self) -> str:
+        last = self._frontier.last
+        return f" (the first object that is not listed comes after {last})" if last else ""

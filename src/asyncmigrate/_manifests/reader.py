@@ -1,0 +1,56 @@
+"""Reads the CRDs of manifests on demand, and keeps nothing but the CRDs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from asyncmigrate._manifests.parse import parse
+from asyncmigrate._manifests.sources import STDIN, is_url, texts
+from asyncmigrate._model import CRD
+
+_BATCH_SECONDS = 0.3  # shorter ones have the reader and the lookups wait for each other, and save nobody a wait
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A CRD, and the file or URL that it was found in."""
+
+    crd: CRD
+    source: str
+
+
+class Reader:
+    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread."""
+
+    def __init__(self, sources: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -> None:
+        self.sources = [os.fspath(s) for s in sources]
+        self.found = 0
+        self._found = self._read_all(recursive=recursive)
+
+    def next_batch(self) -> list[Found]:
+        """The CRDs that a moment of reading brought; an empty list means the end.
+
+        Raises:
+            ManifestError: a source cannot be read, or what is in it is not Kubernetes'.
+        """
+        batch: list[Found] = []
+        until = time.monotonic() + _BATCH_SECONDS
+        for found in self._found:
+            if found is not None:
+                self.found += 1
+                batch.append(found)
+            if batch and (found is None or time.monotonic() >= until):
+                break
+        return batch
+
+    def _read_all(self, *, recursive: bool) -> Iterator[Found | None]:
+        """Every CRD; and None before a source that may keep us waiting, so that what was found is not kept with it."""
+        for source in self.sources:
+            if source == STDIN or is_url(source):
+                yield None
+            for name, text in texts(source, recursive=recursive):
+                for crd in parse(text, name):
+                    yield Found(crd, name)

@@ -1,0 +1,1 @@
+"""Observers of events: live progress, plain lines, logs."""

@@ -1,0 +1,1 @@
+"""Results as tables, as sentences and as JSON."""

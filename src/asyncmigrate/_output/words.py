@@ -1,0 +1,73 @@
+"""Numbers and results in words, the same wherever they are shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from asyncmigrate._results.plan import Changes, Decision, Plan
+from asyncmigrate._results.report import Objects, Outcome, Report
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """`0.42 s`, `13 s`, `7 min 5 s`, `7 h 24 min`."""
+    if seconds < 10:  # noqa: PLR2004 -- two digits are enough from here on
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def plan_line(plan: Plan) -> str:
+    """One line: how many CRDs of each decision."""
+    decisions = Counter(c.decision for c in plan.crds)
+    parts = [f"{number(decisions[d])} {d}" for d in Decision if decisions[d]]
+    return f"{count(len(plan.crds), 'CRD')}: {', '.join(parts) or 'nothing to look at'}"
+
+
+def step_line(plan: Plan) -> str:
+    """One line on how large a step the manifests are; empty without manifests."""
+    summary = plan.summary
+    if summary is None:
+        return ""
+    new, changed, unchanged = (number(n) for n in (summary.new, summary.changed, summary.unchanged))
+    return f"the manifests bring {new} new CRDs, change {changed} and leave {unchanged} as they are"
+
+
+def report_line(report: Report) -> str:
+    """One line: what the run came to."""
+    outcomes = Counter(c.outcome for c in report.crds)
+    parts = [f"{number(outcomes[o])} {o}" for o in Outcome if outcomes[o]]
+    begin = "interrupted: " if report.interrupted else "rehearsed, nothing was changed: " if report.dry_run else ""
+    what = f"{begin}{count(len(report.crds), 'CRD')} ({', '.join(parts) or 'none'})"
+    retried = f", {count(report.retries, 'retry', 'retries')}" if report.retries else ""
+    return (
+        f"{what}; {objects_line(report.objects)}; "
+        f"{duration(report.seconds)}, {count(report.requests, 'request')}{retried}"
+    )
+
+
+def objects_line(objects: Objects) -> str:
+    fields = [f for f in Objects.__struct_fields__ if f != "listed"]
+    parts = [f"{number(getattr(objects, f))} {f}" for f in fields if getattr(objects, f)]
+    return f"{count(objects.listed, 'object')}{': ' + ', '.join(parts) if parts else ''}"
+
+
+def changes_words(changes: Changes | None) -> str:
+    """`+v1 -v1alpha1 ~v1alpha2 storage>v1`, as the plan's table shows it."""
+    if changes is None:
+        return ""
+    parts = [f"+{v}" for v in changes.added] + [f"-{v}" for v in changes.dropped]
+    parts += [f"{v} unserved" for v in changes.unserved]
+    if changes.storage_moves_to:
+        parts.append(f"storage to {changes.storage_moves_to}")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""What `plan` and `run` return. All of it is public and frozen."""

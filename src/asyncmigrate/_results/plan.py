@@ -1,0 +1,149 @@
+"""What `plan` returns: a Plan, the decision about each CRD, and what a manifest changes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from asyncmigrate._model import CRD
+
+
+class SpecID(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What changes whenever a CRD's spec does, or the CRD is another: uid, generation and newest managedFields time."""
+
+    uid: str
+    generation: int
+    changed: str
+
+
+def spec_id(crd: CRD) -> SpecID:
+    return SpecID(uid=crd.uid, generation=crd.generation, changed=crd.changed)
+
+
+class Decision(StrEnum):
+    """What to do about one CRD."""
+
+    NEW = "new"
+    CURRENT = "current"
+    STALE = "stale"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest does to the versions of a CRD that is on the cluster.
+
+    Attributes:
+        added: versions that only the manifest has.
+        dropped: versions that only the cluster has.
+        unserved: versions that both have, and that the manifest no longer serves.
+        storage_moves_to: the manifest's storage version where it is not the live one, else None.
+    """
+
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
+    storage_moves_to: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.dropped or self.unserved or self.storage_moves_to)
+
+
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One rule of an RBAC ClusterRole, in its words."""
+
+    api_groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """As it stands in a ClusterRole's `rules`, on one line of YAML."""
+        fields = {"apiGroups": self.api_groups, "resources": self.resources, "verbs": self.verbs}
+        words = ", ".join(f"{field}: [{', '.join(values)}]" for field, values in fields.items())
+        return f"- {{{words}}}"
+
+
+class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision about one CRD.
+
+    Attributes:
+        name: the CRD's name, `<plural>.<group>`.
+        decision: what to do.
+        reason: the same in one CamelCase word, for programs.
+        message: the same in a sentence, for people.
+        live: the CRD as the cluster has it; None where it has none or could not be asked.
+        changes: what the manifest changes; None without a manifest or without a live CRD.
+        refused: the cluster could not be reached or refused us, which is why the decision is `failed`.
+        waiting: how many objects a stale CRD has; None where the server does not say.
+        missing: the rights that a migration needs and we have not, which is why the decision is `blocked`.
+        webhook_error: what asking a stale CRD's conversion webhook came to; empty where it answers or there is none.
+    """
+
+    name: str
+    decision: Decision
+    reason: str
+    message: str
+    live: CRD | None = None
+    changes: Changes | None = None
+    refused: bool = False
+    waiting: int | None = None
+    missing: tuple[PolicyRule, ...] = ()
+    webhook_error: str = ""
+
+    @property
+    def storage_version(self) -> str | None:
+        return self.live.storage_version if self.live else None
+
+    @property
+    def stored_versions(self) -> tuple[str, ...]:
+        return self.live.stored_versions if self.live else ()
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a step an upgrade is: CRDs the manifests bring, change, and leave as they are."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision for each CRD, sorted by name.
+
+    Attributes:
+        context: the kubeconfig context, or a word for where the connection came from.
+        server: the API server's base URL.
+        seconds: how long the planning took.
+        crds: the decisions.
+        requests: requests sent, retries included.
+        retries: requests sent again after a failure.
+    """
+
+    context: str
+    server: str
+    seconds: float
+    crds: tuple[CRDPlan, ...]
+    requests: int
+    retries: int
+
+    def by_decision(self, decision: Decision) -> tuple[CRDPlan, ...]:
+        return tuple(c for c in self.crds if c.decision is decision)
+
+    @property
+    def blocked(self) -> tuple[CRDPlan, ...]:
+        return self.by_decision(Decision.BLOCKED)
+
+    @property
+    def stale(self) -> tuple[CRDPlan, ...]:
+        return self.by_decision(Decision.STALE)
+
+    @property
+    def summary(self) -> Summary | None:
+        """Counts new, changed and unchanged CRDs; None for a plan made without manifests."""
+        compared = [c.changes for c in self.crds if c.changes is not None]
+        new = len(self.by_decision(Decision.NEW))
+        if not compared and not new:
+            return None
+        changed = sum(map(bool, compared))
+        return Summary(new=new, changed=changed, unchanged=len(compared) - changed)

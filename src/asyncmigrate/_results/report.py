@@ -1,0 +1,137 @@
+"""What `run` returns: a Report, what became of each CRD, and the objects that failed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from asyncmigrate._model import ObjectRef
+from asyncmigrate._results.plan import CRDPlan, spec_id
+from asyncmigrate._results.unfinished import Unfinished
+
+OBJECTS_FAILED = "ObjectsFailed"  # the reason of a CRD all of whose other objects were settled
+
+
+class Outcome(StrEnum):
+    """What became of one CRD in a run."""
+
+    SKIPPED = "skipped"
+    MIGRATED = "migrated"
+    INCOMPLETE = "incomplete"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+class Objects(msgspec.Struct, frozen=True, kw_only=True):
+    """How many objects of one CRD (or of all) a run listed, and how they were settled.
+
+    Attributes:
+        listed: objects that the lists showed.
+        proven: known to be in the storage version from the list, and where it is kept the record of an earlier run.
+        rewritten: encoded anew by this run, or written by someone else since the list.
+        unchanged: asked for, and found to be in the storage version already.
+        gone: deleted since the list.
+        failed: not settled; each has a Failure.
+    """
+
+    listed: int = 0
+    proven: int = 0
+    rewritten: int = 0
+    unchanged: int = 0
+    gone: int = 0
+    failed: int = 0
+
+    @property
+    def settled(self) -> int:
+        return self.proven + self.rewritten + self.unchanged + self.gone
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One object that could not be settled, with the server's own words.
+
+    `namespace` is empty for cluster-scoped objects. `code` is 0 where no answer came. `attempts` counts from 1.
+    """
+
+    namespace: str
+    name: str
+    code: int
+    reason: str
+    message: str
+    attempts: int
+
+
+class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did about one CRD.
+
+    Attributes:
+        plan: the decision that the run began with.
+        outcome: what became of it.
+        reason: the outcome in one CamelCase word.
+        message: the outcome in a sentence.
+        objects: the counts.
+        trimmed: `status.storedVersions` was stale and is now just the storage version.
+        failures: the objects that failed; of very many the first thousand, `objects.failed` counts all.
+        refused: the cluster stopped answering or refused us, which is why the outcome is `failed`.
+    """
+
+    plan: CRDPlan
+    outcome: Outcome
+    reason: str
+    message: str
+    objects: Objects = Objects()
+    trimmed: bool = False
+    failures: tuple[Failure, ...] = ()
+    refused: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """What is left of the CRD to do; None where it is migrated, or needed nothing."""
+        if self.outcome in {Outcome.SKIPPED, Outcome.MIGRATED}:
+            return None
+        spec = spec_id(self.plan.live) if self.plan.live else None
+        objects = None
+        # Where others than the objects named are unsettled too, all have to be gone over.
+        if self.reason == OBJECTS_FAILED and len(self.failures) == self.objects.failed:
+            objects = tuple(ObjectRef(f.namespace, f.name) for f in self.failures)
+        return Unfinished(name=self.name, spec=spec, objects=objects)
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did, CRD by CRD, in the plan's order.
+
+    `dry_run` tells a rehearsal (nothing was changed), `interrupted` a run that was cancelled: what it had done by then
+    is here, and a later run has only the rest to do. The other fields are those of Plan.
+    """
+
+    context: str
+    server: str
+    seconds: float
+    crds: tuple[CRDReport, ...]
+    requests: int
+    retries: int
+    dry_run: bool = False
+    interrupted: bool = False
+
+    def by_outcome(self, outcome: Outcome) -> tuple[CRDReport, ...]:
+        return tuple(c for c in self.crds if c.outcome is outcome)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is blocked, failed or incomplete."""
+        return all(c.outcome in {Outcome.SKIPPED, Outcome.MIGRATED} for c in self.crds) and not self.interrupted
+
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """What is left to do, for `run(..., unfinished=...)`; empty after a rehearsal, which does nothing."""
+        return () if self.dry_run else tuple(u for c in self.crds if (u := c.unfinished))
+
+    @property
+    def objects(self) -> Objects:
+        """The counts over all CRDs."""
+        fields = Objects.__struct_fields__
+        return Objects(**{f: sum(getattr(c.objects, f) for c in self.crds) for f in fields})

@@ -1,0 +1,1 @@
+"""How much, how fast and when again: windows, rate limits and retries."""

@@ -1,0 +1,1 @@
+"""When something may be called settled, proven, resumed or trimmed. Each rule closes a way to lose an object."""
