@@ -13,8 +13,8 @@ from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._engine.runner import run
 from asyncmigrate._model import CRD, Version
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID, Summary
-from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
-from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, PrunedObjects, Report, TrimmedBy
+from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate._rules.errors.classify import is_transient
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 
@@ -31,6 +31,8 @@ __all__ = [
     "Outcome",
     "Plan",
     "PolicyRule",
+    "Progress",
+    "PrunedObjects",
     "Report",
     "Request",
     "Response",
@@ -38,6 +40,7 @@ __all__ = [
     "SpecID",
     "Summary",
     "Transport",
+    "TrimmedBy",
     "Unfinished",
     "Version",
     "errors",

@@ -25,10 +25,22 @@ class Version(msgspec.Struct, frozen=True):
 class CRD(msgspec.Struct, frozen=True, kw_only=True):
     """The few fields of a CustomResourceDefinition that a migration needs, from a manifest or from the server.
 
-    A manifest has no `uid`, `resource_version`, `generation` or `stored_versions`. `webhook` says that a conversion
-    webhook converts its objects. `changed` is the newest time in the managedFields of its writers, those of its status
-    left out: its spec, and with it the storage version, has not changed since; empty where there are none. `stamped`
-    is the newest of all. `alike` are the versions whose schema is the storage version's own, byte for byte.
+    A manifest has only `name` to `versions`, `labels` and `webhook`.
+
+    Attributes:
+        uid, resource_version, generation, labels: of its metadata.
+        terminating: it is being deleted.
+        webhook: `spec.conversion.strategy` is Webhook.
+        migrating: Kubernetes' own StorageVersionMigration is at work on it (its condition StorageMigrating is True).
+        changed: the newest time in the managedFields of its writers, those of its status left out; empty where there
+            are none. Its spec has not changed since.
+        moved: the time of the entry that owns `spec.versions`; empty where none does. Its storage version has not moved
+            since. A client may have sent the time.
+        stamped: the newest time of all entries.
+        alike: the versions that may stand for the storage version: the same schema, byte for byte, and no webhook.
+        same_schemas: all versions have the same schema.
+        pruned: the fields that objects in an old stored version may have and that rewriting them would remove, as the
+            storage version's schema lacks them; only where no webhook converts.
     """
 
     name: str
@@ -44,9 +56,13 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     terminating: bool = False
     labels: dict[str, str] = {}
     webhook: bool = False
+    migrating: bool = False
     changed: str = ""
+    moved: str = ""
     stamped: str = ""
     alike: tuple[str, ...] = ()
+    same_schemas: bool = True
+    pruned: tuple[str, ...] = ()
 
     @property
     def storage_versions(self) -> tuple[str, ...]:
@@ -123,6 +139,14 @@ class Right(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class CRDGlance(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells that a CRD has changed: its generation rises with each change of its spec."""
+
+    uid: str
+    generation: int
+    resource_version: str
+
+
 class CRDPage(msgspec.Struct, frozen=True):
     """One page of the live CRDs."""
 
@@ -134,8 +158,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Kubernetes' Status, or what stands for it where a proxy or a priority level answered without one.
 
     `reason` is Kubernetes' CamelCase reason; where the body had none it is made from the code. `retry_after` is in
-    seconds, None where the server named none. `details_name` and `details_kind` say what the Status is about;
-    `continue_token` is the inconsistent token that comes with a 410 on a list.
+    seconds, None where the server named none. `details_name`, `details_kind` (a plural, as a rule) and `details_group`
+    say what the Status is about; `is_whole` is false where the answer held no Status; `continue_token` is the
+    inconsistent token that comes with a 410 on a list.
     """
 
     code: int
@@ -144,4 +169,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     details_name: str = ""
     details_kind: str = ""
+    details_group: str = ""
+    is_whole: bool = True
     continue_token: str = ""

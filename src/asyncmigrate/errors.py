@@ -28,6 +28,7 @@ __all__ = [
     "UnauthorizedError",
     "UnreachableError",
     "UsageError",
+    "WrongAddressError",
 ]
 
 
@@ -82,6 +83,13 @@ class RequestTimeoutError(TransportError):
 
 class BadAnswerError(TransportError):
     """An answer came that no API server gives: truncated JSON, a page of HTML, the wrong kind."""
+
+
+class WrongAddressError(BadAnswerError):
+    """A 404 that names no object, where the API server would have named one.
+
+    An ingress, a proxy or a wrong path answers so: it says nothing about what is on the cluster.
+    """
 
 
 class APIError(MigrateError):

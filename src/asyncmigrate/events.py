@@ -17,6 +17,7 @@ from asyncmigrate._results.report import CRDReport, Failure, Report
 __all__ = [
     "CRDDecided",
     "CRDFinished",
+    "CRDRelisted",
     "CRDSettling",
     "CRDStarted",
     "Event",
@@ -90,10 +91,14 @@ class StateNotSaved(Event, frozen=True):
 
 
 class CRDSettling(Event, frozen=True):
-    """A CRD's storage version has moved only just: its objects are listed in `wait` seconds."""
+    """A CRD's storage version moved less than `settle` seconds ago: its objects are listed in `wait` seconds.
+
+    Until then a write that began before the move may still be stored in the old version.
+    """
 
     crd: str
     wait: float
+    settle: float = 0.0
 
 
 class CRDStarted(Event, frozen=True):
@@ -101,6 +106,13 @@ class CRDStarted(Event, frozen=True):
 
     crd: str
     storage_version: str
+
+
+class CRDRelisted(Event, frozen=True):
+    """All objects of a CRD are listed once more, and counted anew; `why` is a sentence."""
+
+    crd: str
+    why: str
 
 
 class PageListed(Event, frozen=True):

@@ -23,6 +23,7 @@ from tests.command.runner import Ended, asyncmigrate, command, environment
 
 PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
 REPORT_KEYS = [*PLAN_KEYS, "dryRun", "interrupted"]
+NEW_KEYS = ["trimmedBy", "progress", "pruning"]
 CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions", "spec"]
 
 
@@ -59,10 +60,18 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
             "storageVersion": "v1beta1",
             "storedVersions": ["v1alpha1", "v1beta1"],
             "spec": {"uid": live["uid"], "generation": 2, "changed": live["managedFields"][0]["time"]},
-            "changes": {"added": ["v1"], "dropped": ["v1alpha1"], "unserved": [], "storageMovesTo": "v1"},
+            "changes": {
+                "added": ["v1"],
+                "dropped": ["v1alpha1"],
+                "unserved": [],
+                "storageMovesTo": "v1",
+                "prunes": [],
+                "requires": [],
+            },
             "objectsWaiting": 3,
             "missingRights": [],
             "webhookError": None,
+            "prunes": [],
         }
     ]
     assert (found["requests"], found["retries"]) == (3, 0)  # the CRD, our rights, the first object
@@ -77,7 +86,7 @@ async def test_the_json_of_a_report_is_the_contract(embedded: EmbeddedBed, tmp_p
     assert list(found) == REPORT_KEYS
     assert found["kind"] == "Report"
     gadgets, widgets = found["crds"]
-    assert list(widgets) == [*CRD_KEYS, "outcome", "objects", "trimmed", "failures"]
+    assert list(widgets) == [*CRD_KEYS, "outcome", "objects", "trimmed", "failures", *NEW_KEYS]
     assert (gadgets["decision"], gadgets["outcome"]) == ("current", "skipped")
     assert gadgets["objects"] == dict.fromkeys(("listed", "proven", "rewritten", "unchanged", "gone", "failed"), 0)
     assert (widgets["decision"], widgets["outcome"], widgets["trimmed"]) == ("stale", "incomplete", False)
@@ -144,7 +153,7 @@ async def test_results_go_to_stdout_and_progress_to_stderr(embedded: EmbeddedBed
     scene(embedded.server, embedded.group)
     ended = await asyncmigrate("run", "-y", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
     assert ended.code == 0
-    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+0\s+3\s+0\s+0\s+0\s+yes", ended.out)
+    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+0\s+3\s+0\s+0\s+0\s+by this run", ended.out)
     assert "2 CRDs (1 skipped, 1 migrated); 3 objects: 3 rewritten" in ended.out
     assert "looked up 2 CRDs: 1 current, 1 stale" in ended.err
     assert f"widgets.{embedded.group}: migrated" in ended.err

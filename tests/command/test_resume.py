@@ -142,7 +142,7 @@ async def test_a_state_that_cannot_be_written_is_an_error_if_asked_for_and_a_war
     state_home = {"XDG_STATE_HOME": str(tmp_path / "file")}
     ended = await asyncmigrate(*arguments(embedded), home=tmp_path, env=state_home)
     assert ended.code == 0
-    assert "warning: a killed run will begin anew" in ended.err
+    assert "warning: progress cannot be saved, so a killed run starts from the beginning" in ended.err
 
 
 async def test_retry_failed_takes_up_just_what_failed(embedded: EmbeddedBed, tmp_path: Path) -> None:
@@ -160,13 +160,15 @@ async def test_retry_failed_takes_up_just_what_failed(embedded: EmbeddedBed, tmp
     args = ("run", "--retry-failed", report, "-y", "-o", "json", "--kubeconfig", embedded.kubeconfig())
     ended = await asyncmigrate(*args, home=tmp_path)
     assert ended.code == 1
-    assert [s.path.rpartition("/")[2] for s in server.requests if s.method == "PATCH"] == ["w-0003", "w-0005"]
+    # What is denied through the version that it was written in is tried once more, through the storage version.
+    assert {s.path.rpartition("/")[2] for s in server.requests if s.method == "PATCH"} == {"w-0003", "w-0005"}
     assert await embedded.stored_versions(f"widgets.{embedded.group}") == ["v1", "v2"]
     report.write_text(ended.out)
     server.faults.clear()
     ended = await asyncmigrate(*args, home=tmp_path)
     assert ended.code == 0
-    assert ended.json["crds"][0]["objects"]["listed"] == 1
+    objects = ended.json["crds"][0]["objects"]
+    assert (objects["listed"], objects["proven"], objects["rewritten"]) == (30, 29, 1)
     assert await embedded.stored_versions(f"widgets.{embedded.group}") == ["v2"]
     report.write_text(ended.out)
     ended = await asyncmigrate(*args, home=tmp_path)

@@ -31,10 +31,10 @@ async def test_rights_that_are_missing_block_and_the_rules_that_are_named_are_en
         [found] = made.crds
         assert (found.decision, found.reason) == (Decision.BLOCKED, "RightsMissing")
         assert found.missing == (
-            PolicyRule(api_groups=(bed.group,), resources=("widgets",), verbs=("list", "patch")),
+            PolicyRule(api_groups=(bed.group,), resources=("widgets",), verbs=("get", "list", "patch")),
             PolicyRule(api_groups=(API,), resources=(f"{CRDS}/status",), verbs=("patch",)),
         )
-        assert f"- {{apiGroups: [{bed.group}], resources: [widgets], verbs: [list, patch]}}" in found.message
+        assert f"- {{apiGroups: [{bed.group}], resources: [widgets], verbs: [get, list, patch]}}" in found.message
         report = await run(cluster, made, settle=0)
         assert report.crds[0].outcome is Outcome.BLOCKED
         assert report.requests == 0

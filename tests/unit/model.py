@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -30,8 +31,11 @@ class Model:
         self.crd_version = 9
         self.objects = {f"w-{n}": ("v1", n + 1) for n in range(objects)}
         self.named = objects
+        self.webhook = False
+        self.changes = 0
         self.wrongly_trimmed = False
         self.compacted = 0
+        self._saved: dict[str, Any] | None = None
 
     async def send(self, request: Request, *, within: float | None) -> Response:
         del within
@@ -39,7 +43,7 @@ class Model:
         self._between(happening)
         if happening in {"429", "500", "503", "504"}:
             return Response(int(happening), {}, b"busy")
-        if happening == "lost before":
+        if happening in {"lost before", "restored"}:
             raise ConnectionLostError("the connection was lost")
         code, body = self._answer(request, happening)
         if happening == "lost after":
@@ -78,15 +82,34 @@ class Model:
                 for name in names[::2]:
                     self.objects[name] = (away, self._next())
                 self._move(home)
+            case _:
+                self._disturb(happening)
+
+    def _disturb(self, happening: str) -> None:
+        """What happens to the CRD and to the store as a whole."""
+        match happening:
             case "compacted":
                 self.compacted = self.revision + 1
+            case "conversion changed":
+                self.webhook = not self.webhook
+                self._change()
+            case "spec changed":
+                self._change()
+            case "saved":
+                self._saved = copy.deepcopy({k: v for k, v in vars(self).items() if k in _RESTORED})
+            case "restored" if self._saved is not None:
+                vars(self).update(copy.deepcopy(self._saved))
 
     def _move(self, version: str) -> None:
         self.storage = version
-        self.generation += 1
-        self.crd_version = self._next()
+        self._change()
         if version not in self.stored_versions:
             self.stored_versions.append(version)
+
+    def _change(self) -> None:
+        self.generation += 1
+        self.changes += 1
+        self.crd_version = self._next()
 
     def _answer(self, request: Request, happening: str) -> tuple[int, dict[str, Any]]:
         parts = urlsplit(request.target)
@@ -98,12 +121,16 @@ class Model:
         if parts.path.endswith(f"/{NAME}/status"):
             return self._trim(json.loads(request.body), happening)
         if parts.path.endswith(NAME):
-            return 200, self._crd()
+            if happening == "wrong address":
+                return 404, _status(404, "NotFound")
+            metadata_only = "PartialObjectMetadata" in request.headers.get("Accept", "")
+            return 200, self._crd() | ({"kind": "PartialObjectMetadata"} if metadata_only else {})
         if not re.match(r"/apis/example\.com/v[12]/(namespaces/[^/]+/)?widgets(/|$)", parts.path):
             return 404, _status(404, "NotFound")
+        name = parts.path.rpartition("/")[2]
         if request.method == "GET":
-            return self._page(query)
-        return self._rewrite(parts.path.rpartition("/")[2], happening)
+            return self._page(query) if "limit" in query else self._get(name)
+        return self._rewrite(name, happening)
 
     def _crd(self) -> dict[str, Any]:
         return {
@@ -113,11 +140,18 @@ class Model:
                 "uid": "u",
                 "resourceVersion": str(self.crd_version),
                 "generation": self.generation,
+                "managedFields": [
+                    {
+                        "time": f"2026-01-01T00:{self.changes // 60:02}:{self.changes % 60:02}Z",
+                        "fieldsV1": {"f:spec": {"f:versions": {}}},
+                    }
+                ],
             },
             "spec": {
                 "group": "example.com",
                 "names": {"plural": "widgets", "kind": "Widget"},
                 "scope": "Namespaced",
+                "conversion": {"strategy": "Webhook" if self.webhook else "None"},
                 "versions": [{"name": v, "served": True, "storage": v == self.storage} for v in ("v1", "v2")],
             },
             "status": {"storedVersions": self.stored_versions},
@@ -138,6 +172,12 @@ class Model:
         ]
         return 200, {"kind": "PartialObjectMetadataList", "metadata": meta, "items": items or None}
 
+    def _get(self, name: str) -> tuple[int, dict[str, Any]]:
+        if name not in self.objects:
+            return 404, _missing(name)
+        meta = {"name": name, "namespace": "default", "resourceVersion": str(self.objects[name][1])}
+        return 200, {"kind": "PartialObjectMetadata", "metadata": meta}
+
     def _rewrite(self, name: str, happening: str) -> tuple[int, dict[str, Any]]:
         if happening == "conflict":
             return 409, _status(409, "Conflict")
@@ -145,8 +185,8 @@ class Model:
             return 422, _status(422, "Invalid")
         if happening == "version not served":
             return 404, _status(404, "NotFound")
-        if name not in self.objects:
-            return 404, _status(404, "NotFound") | {"details": {"name": name, "kind": "widgets"}}
+        if happening == "denied with 404" or name not in self.objects:
+            return 404, _missing(name)
         version, revision = self.objects[name]
         if version != self.storage:
             self.objects[name] = self.storage, self._next()
@@ -162,6 +202,24 @@ class Model:
         if any(version not in self.stored_versions for version, _ in self.objects.values()):
             self.wrongly_trimmed = True
         return 200, self._crd()
+
+
+# What a backup brings back: all that is in etcd.
+_RESTORED = frozenset(
+    {
+        "revision",
+        "storage",
+        "generation",
+        "stored_versions",
+        "crd_version",
+        "objects",
+        "webhook",
+    }
+)
+
+
+def _missing(name: str) -> dict[str, Any]:
+    return _status(404, "NotFound") | {"details": {"name": name, "kind": "widgets", "group": "example.com"}}
 
 
 def _status(code: int, reason: str) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from asyncmigrate._manifests.parse import parse
 from asyncmigrate._manifests.reader import Reader
@@ -71,8 +73,36 @@ def test_the_old_form_with_one_version_serves_and_stores_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("conversion", "webhook"),
+    [
+        ({}, False),
+        ({"conversion": None}, False),
+        ({"conversion": {}}, False),
+        ({"conversion": {"strategy": None}}, False),
+        ({"conversion": {"strategy": "None"}}, False),
+        ({"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": {}}}}, True),
+    ],
+)
+@pytest.mark.parametrize("sort_keys", [True, False])  # before the schemas, and after them
+def test_the_strategy_is_none_unless_said_otherwise(conversion: Any, webhook: bool, sort_keys: bool) -> None:  # noqa: ANN401, FBT001
+    spec = {k: v for k, v in V1["spec"].items() if k != "conversion"} | conversion
+    [found] = parse(yaml.safe_dump(V1 | {"spec": spec}, sort_keys=sort_keys).encode(), "test")
+    assert found.webhook is webhook
+    old = yaml.safe_load(V1BETA1_VERSIONS)
+    schema = {"validation": {"openAPIV3Schema": {"type": "object"}}}
+    [found] = parse(
+        yaml.safe_dump(old | {"spec": old["spec"] | schema | conversion}, sort_keys=sort_keys).encode(), "test"
+    )
+    assert found.webhook is webhook
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            json.dumps(V1 | {"spec": V1["spec"] | {"conversion": "Webhook"}}).encode(),
+            r"got `str` - at `\$.spec.conversion",
+        ),
         (V1BETA1.replace(b"gadgets.example.com", b"gadgets"), "must be <plural>.<group>: gadgets.example.com"),
         (V1BETA1.replace(b"  version: v1alpha1\n", b""), "spec.versions is empty"),
         (

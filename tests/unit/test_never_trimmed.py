@@ -30,6 +30,12 @@ HAPPENINGS = [
     "conflict",
     "denied",
     "version not served",
+    "denied with 404",
+    "wrong address",
+    "conversion changed",
+    "spec changed",
+    "saved",
+    "restored",
 ]
 AT_ONCE = RetryPolicy(first_wait=0, max_wait=0, max_tries=6)
 

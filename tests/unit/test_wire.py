@@ -22,6 +22,7 @@ from asyncmigrate.errors import (
     TransportError,
     UnauthorizedError,
     UnreachableError,
+    WrongAddressError,
 )
 from asyncmigrate.events import Event, RequestSent, Retrying
 
@@ -107,6 +108,12 @@ def serve(api: respx.MockRouter, *names: str) -> dict[str, respx.Route]:
             name: api.patch(f"/apis/example.com/v2/namespaces/default/widgets/{name}").respond(json=rewritten(name))
             for name in names
         },
+        **{
+            f"get {name}": api.get(f"/apis/example.com/v2/namespaces/default/widgets/{name}").respond(
+                json=rewritten(name)
+            )
+            for name in names
+        },
     }
 
 
@@ -185,19 +192,96 @@ async def test_a_conflict_on_a_rewrite_is_tried_again(api: respx.MockRouter, clu
     assert (await migrated(cluster)).retries == 1
 
 
-async def test_a_404_about_the_object_is_gone_and_one_about_nothing_is_not(
-    api: respx.MockRouter, cluster: Cluster
-) -> None:
+GONE = {"name": "w-0", "kind": "widgets", "group": "example.com"}
+
+
+async def test_an_object_is_gone_only_if_a_get_says_so_of_this_object(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
-    routes["w-0"].respond(404, json=failure(404, "NotFound", details={"name": "w-0", "kind": "widgets"}))
+    missing = httpx.Response(404, json=failure(404, "NotFound", details=GONE))
+    routes["w-0"].mock(return_value=missing)
+    routes["get w-0"].mock(return_value=missing)
     report = await migrated(cluster)
     assert (report.crds[0].outcome, report.crds[0].objects.gone) == (Outcome.MIGRATED, 1)
     assert routes["trim"].call_count == 1
+
+
+@pytest.mark.parametrize("details", [GONE, GONE | {"kind": "secrets", "group": ""}, {}])
+async def test_a_404_to_a_write_fails_the_object_that_a_get_finds(
+    api: respx.MockRouter, cluster: Cluster, details: dict[str, str]
+) -> None:
+    """Admission may answer a write with any Status."""
+    routes = serve(api, "w-0", "w-1")
+    routes["w-0"].respond(404, json=failure(404, "NotFound", 'secrets "w-0" not found', details=details))
+    [found] = (await migrated(cluster)).crds
+    assert (found.outcome, found.objects.rewritten, found.objects.gone) == (Outcome.INCOMPLETE, 1, 0)
+    assert [(f.name, f.code, f.message) for f in found.failures] == [("w-0", 404, 'secrets "w-0" not found')]
+    assert routes["w-0"].call_count == 2  # it may have been made anew between the two answers
+    assert not routes["trim"].called
+
+
+async def test_an_object_that_was_made_anew_is_rewritten(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    missing = httpx.Response(404, json=failure(404, "NotFound", details=GONE))
+    routes["w-0"].side_effect = [missing, usual(routes["w-0"])]
+    [found] = (await migrated(cluster)).crds
+    assert (found.outcome, found.objects.rewritten) == (Outcome.MIGRATED, 1)
+
+
+async def test_a_404_that_names_nothing_means_that_the_version_is_not_served(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    routes = serve(api, "w-0")
     routes["w-0"].respond(404, text="404 page not found")
+    routes["get w-0"].respond(404, text="404 page not found")
+    [found] = (await migrated(cluster)).crds
+    assert (found.outcome, found.reason, found.objects.gone) == (Outcome.FAILED, "NotServed", 0)
+    assert not routes["trim"].called
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 410, 422, 429, 500, 503])
+async def test_a_denial_fails_that_object_at_once_whatever_its_code(
+    api: respx.MockRouter, cluster: Cluster, code: int
+) -> None:
+    routes = serve(api, *(f"w-{n}" for n in range(6)))
+    words = 'admission webhook "policy.example.com" denied the request: no'
+    routes["w-1"].respond(code, json=failure(code, "", words), headers={"Retry-After": "1"})
     report = await migrated(cluster)
-    assert (report.crds[0].outcome, report.crds[0].reason) == (Outcome.FAILED, "NotServed")
-    assert report.crds[0].objects.gone == 0
-    assert routes["trim"].call_count == 1
+    [found] = report.crds
+    assert (found.outcome, found.reason, report.retries) == (Outcome.INCOMPLETE, "ObjectsFailed", 0)
+    assert (found.objects.rewritten, found.objects.failed) == (5, 1)
+    assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", code, words, 1)]
+
+
+WRONG = [(404, "404 page not found"), (404, "<html>not here</html>"), (404, json.dumps(failure(404, "NotFound")))]
+
+
+@pytest.mark.parametrize(("code", "text"), WRONG)
+async def test_a_404_that_names_no_crd_is_a_wrong_address(
+    api: respx.MockRouter, cluster: Cluster, code: int, text: str
+) -> None:
+    serve(api, "w-0")["crd"].respond(code, text=text)
+    if text.startswith("{"):  # an API server, but no word about this CRD
+        [found] = (await planned(cluster)).crds
+        assert (found.decision, found.reason, found.refused) == (Decision.FAILED, "WrongAddress", True)
+        return
+    with pytest.raises(WrongAddressError, match=f"{BASE}{CRD_PATH}/{NAME} answers 404 and names no CRD") as caught:
+        await planned(cluster)
+    assert text[:10] in str(caught.value)
+
+
+async def test_a_list_of_crds_that_is_not_found_is_a_wrong_address(api: respx.MockRouter, cluster: Cluster) -> None:
+    api.get(CRD_PATH).respond(404, text="404 page not found")
+    with pytest.raises(WrongAddressError, match="404 page not found"):
+        await plan(cluster, retry_policy=QUICK)
+
+
+async def test_a_plain_404_at_the_last_look_is_no_deleted_crd(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    made = await planned(cluster)
+    routes["crd"].respond(404, text="404 page not found")
+    [found] = (await run(cluster, made, settle=0, retry_policy=QUICK)).crds
+    assert (found.outcome, found.reason, found.refused) == (Outcome.FAILED, "LookupFailed", True)
+    assert not routes["trim"].called
 
 
 async def test_retry_after_in_seconds_is_obeyed(api: respx.MockRouter, cluster: Cluster) -> None:

@@ -27,6 +27,7 @@ from asyncmigrate._engine.session import MAX_IN_FLIGHT
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
+from asyncmigrate._output import words
 from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
 from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Plan
@@ -74,19 +75,22 @@ class RunOptions(msgspec.Struct, kw_only=True):
     settle: float = SETTLE_SECONDS
     proof_margin: float = PROOF_MARGIN
     rewrite_all: bool = False
+    allow_pruning: bool = False
     skip_blocked: bool = False
     state: Path | None = None
     webhook_wait: float = WEBHOOK_POLICY.max_seconds
     unfinished: tuple[Unfinished, ...] | None = None
 
 
-def plan_command(connection: Connection, choice: CRDOptions, show: OutputOptions, *, check: bool) -> Exit:
+def plan_command(
+    connection: Connection, choice: CRDOptions, show: OutputOptions, *, allow_pruning: bool, check: bool
+) -> Exit:
     """`asyncmigrate plan`."""
 
     async def body() -> Exit:
         async with _open(connection) as cluster:
             with show.display() as display:
-                made = await _plan(cluster, choice, display)
+                made = await _plan(cluster, choice, display, allow_pruning=allow_pruning)
         show.result(made)
         return exits.for_plan(made, check=check)
 
@@ -120,7 +124,9 @@ def run_command(
 async def _plan_and_run(connection: Connection, choice: CRDOptions, show: OutputOptions, how: RunOptions) -> Exit:
     async with _open(connection) as cluster:
         with show.display() as display:
-            made = await _plan(cluster, choice, display, max_in_flight=how.max_in_flight)
+            made = await _plan(
+                cluster, choice, display, allow_pruning=how.allow_pruning, max_in_flight=how.max_in_flight
+            )
         if how.ask and made.stale and not await _confirmed(made, show):
             click.echo("nothing was written", err=True)
             return Exit.OK
@@ -137,7 +143,7 @@ def _state_file(state: StateOptions) -> Path | None:
     try:
         StateFile(path)
     except StateError as error:
-        click.echo(f"warning: a killed run will begin anew: {error}", err=True)
+        click.echo(words.not_saved(str(error)), err=True)
         return None
     return path
 
@@ -219,13 +225,21 @@ def loaded() -> None:
     gc.enable()
 
 
-async def _plan(cluster: Cluster, choice: CRDOptions, display: Display, *, max_in_flight: int = 32) -> Plan:
+async def _plan(
+    cluster: Cluster,
+    choice: CRDOptions,
+    display: Display,
+    *,
+    allow_pruning: bool,
+    max_in_flight: int = MAX_IN_FLIGHT,
+) -> Plan:
     return await plan(
         cluster,
         manifests=choice.files or None,
         recursive=choice.recursive,
         names=choice.names,
         selector=choice.selector,
+        allow_pruning=allow_pruning,
         max_in_flight=max_in_flight,
         observers=[display],
     )

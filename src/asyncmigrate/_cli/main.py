@@ -31,11 +31,18 @@ def main() -> None: ...
 
 @main.command(epilog=_EXITS)
 @options.choice
+@options.allow_pruning
 @click.option("--check", is_flag=True, help="Exit with 1 where anything is stale, blocked or failed.")
 @options.output
 @options.connection
 def plan(
-    *, choice: options.CRDOptions, check: bool, output: str, verbose: int, connection: options.Connection
+    *,
+    choice: options.CRDOptions,
+    allow_pruning: bool,
+    check: bool,
+    output: str,
+    verbose: int,
+    connection: options.Connection,
 ) -> NoReturn:
     """Say what a migration would have to do. Nothing is written.
 
@@ -43,7 +50,8 @@ def plan(
     """
     from asyncmigrate._cli.commands import OutputOptions, plan_command  # noqa: PLC0415 -- keeps --help quick
 
-    sys.exit(plan_command(connection, choice, OutputOptions(output, verbose), check=check))
+    show = OutputOptions(output, verbose)
+    sys.exit(plan_command(connection, choice, show, allow_pruning=allow_pruning, check=check))
 
 
 @main.command(epilog=_EXITS)
@@ -71,10 +79,11 @@ def plan(
 @click.option(
     "--settle",
     type=options.Duration(),
-    default="5s",
+    default="45s",
     show_default=True,
     metavar="DURATION",
-    help="How old a change of a CRD must be before its objects are listed: API servers take it up one by one.",
+    help="Wait until a CRD's storage version moved so long ago: writes that began before that may be stored in the old "
+    "version for up to 34 s. 0 only if nothing writes.",
 )
 @click.option(
     "--proof-margin",
@@ -82,9 +91,10 @@ def plan(
     default="60s",
     show_default=True,
     metavar="DURATION",
-    help="An object written so long after its CRD's last change needs no rewriting; for servers that lag, and clocks.",
+    help="Skip objects that were written at least this long after their CRD last changed. Allows for slow API servers "
+    "and clock differences; never less than --settle.",
 )
-@click.option("--rewrite-all", is_flag=True, help="Rewrite every object, whatever proves it current.")
+@click.option("--rewrite-all", is_flag=True, help="Rewrite every object, even if it is known to be current.")
 @click.option(
     "--webhook-wait",
     type=options.Duration(),
@@ -93,11 +103,14 @@ def plan(
     metavar="DURATION",
     help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s.",
 )
-@click.option("--skip-blocked", is_flag=True, help="Go on with the others where some CRDs are blocked.")
+@options.allow_pruning
+@click.option(
+    "--skip-blocked", is_flag=True, help="Migrate the other CRDs if some are blocked. Without this, nothing is written."
+)
 @click.option(
     "--retry-failed",
     metavar="REPORT",
-    help="Take up just what failed in an earlier run, from the file that its -o json was written to.",
+    help="Retry only what an earlier run left undone. REPORT is that run's -o json output.",
 )
 @options.state
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -113,6 +126,7 @@ def run(
     proof_margin: float,
     rewrite_all: bool,
     webhook_wait: float,
+    allow_pruning: bool,
     skip_blocked: bool,
     retry_failed: str | None,
     state: options.StateOptions,
@@ -137,6 +151,7 @@ def run(
         settle=settle,
         proof_margin=proof_margin,
         rewrite_all=rewrite_all,
+        allow_pruning=allow_pruning,
         skip_blocked=skip_blocked,
         webhook_wait=webhook_wait,
     )

@@ -147,6 +147,15 @@ def _state(file: str | None, *, no_state: bool) -> StateOptions:
     return StateOptions(file, kept=not no_state)
 
 
+def allow_pruning(command: F) -> F:
+    """--allow-pruning."""
+    return click.option(
+        "--allow-pruning",
+        is_flag=True,
+        help="Migrate CRDs even if that removes fields which the storage version's schema lacks.",
+    )(command)
+
+
 def output(command: F) -> F:
     """-o, -v."""
     for option in (

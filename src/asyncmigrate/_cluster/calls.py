@@ -6,21 +6,24 @@ Each call is one request; retries are the engine's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from asyncmigrate._cluster import decode
-from asyncmigrate._cluster.error_status import read_status
+from asyncmigrate._cluster.decode import crds, objects
+from asyncmigrate._cluster.error_status import excerpt, read_status
 from asyncmigrate._cluster.transport import OpenCluster, Request, Response
-from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDPage, ObjectRef, Page, Resource, Right
+from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDGlance, CRDPage, ObjectRef, Page, Resource, Right
+from asyncmigrate._rules.errors.causes import is_about
 from asyncmigrate.errors import (
     APIError,
-    BadAnswerError,
     ConflictError,
     ExpiredError,
     ForbiddenError,
     NotFoundError,
     UnauthorizedError,
+    WrongAddressError,
 )
 from asyncmigrate.events import RequestSent
 
@@ -34,6 +37,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 _GET_CRD = {"Accept": "application/json"}
 _LIST = {"Accept": _MANY_OBJECTS}
+_ONE = {"Accept": _ONE_OBJECT}
 _REWRITE = {"Accept": _ONE_OBJECT, "Content-Type": _MERGE_PATCH}
 _TRIM = {"Accept": "application/json", "Content-Type": _MERGE_PATCH}
 _REVIEW = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -58,28 +62,91 @@ class Calls:
     """What the engine asks of one API server.
 
     Every method raises APIError for an answer that says no, and TransportError where no (usable) answer came.
+
+    Attributes:
+        clock: the server's.
+        sightings: when each CRD was first seen as it is.
+        requests: how many were sent.
+        contacted: an API server has answered, which a wrong address does not.
     """
 
     def __init__(self, opened: OpenCluster, *, timeout: float | None, emit: Emit, contacted: bool = False) -> None:
         self._transport = opened.transport
+        self._server = opened.server
         self.clock = opened.clock
+        self.sightings = opened.sightings
         self._timeout = timeout
         self._emit = emit
         self.requests = 0
         self.contacted = contacted
 
     async def get_crd(self, name: str) -> CRD:
-        request = Request("GET", f"{_CRDS}/{quote(name, safe='')}", _GET_CRD)
-        return decode.crd(await self._send(request, f"get CRD {name}"), name)
+        """Get a CRD; NotFoundError only where a Status says by name that there is none."""
+        return self._sighted(crds.crd(await self._get_crd(name, _GET_CRD), name))
+
+    async def get_crd_and_schemas(self, name: str) -> tuple[CRD, crds.Schemas]:
+        """The same with the schemas of its versions."""
+        crd, schemas = crds.crd_and_schemas(await self._get_crd(name, _GET_CRD), name)
+        return self._sighted(crd), schemas
+
+    async def glance(self, name: str, *, within: float | None = None) -> CRDGlance:
+        """Get a CRD's metadata alone."""
+        return crds.glance(await self._get_crd(name, _ONE, within), name)
+
+    async def _get_crd(self, name: str, headers: Mapping[str, str], within: float | None = None) -> bytes:
+        request = Request("GET", f"{_CRDS}/{quote(name, safe='')}", headers)
+        try:
+            return await self._send(request, f"get CRD {name}", within)
+        except NotFoundError as error:
+            if is_about(error.status, CRD_GROUP, CRD_RESOURCE, name):
+                raise
+            raise self._wrong_address(request, error) from error
+
+    def _sighted(self, crd: CRD) -> CRD:
+        self.sightings.note(crd, time.monotonic())
+        return crd
+
+    def _wrong_address(self, request: Request, error: APIError) -> WrongAddressError:
+        words = excerpt(error.status.message.encode(), 100)
+        url = f"{self._server}{request.target.partition('?')[0]}"
+        return WrongAddressError(f"{url} answers 404 and names no CRD ({words}): check the server address and its path")
 
     async def list_crds(self, *, selector: str = "", token: str = "", limit: int = CRD_PAGE_LIMIT) -> CRDPage:
         query = _query(limit=limit, continue_=token, labelSelector=selector)
-        return decode.crd_page(await self._send(Request("GET", f"{_CRDS}?{query}", _GET_CRD), "list CRDs"))
+        request = Request("GET", f"{_CRDS}?{query}", _GET_CRD)
+        try:
+            page = crds.crd_page(await self._send(request, "list CRDs"))
+        except NotFoundError as error:
+            raise self._wrong_address(request, error) from error
+        for crd in page.items:
+            self._sighted(crd)
+        return page
 
     async def list_page(self, resource: Resource, *, token: str = "", limit: int, within: float | None = None) -> Page:
         query = _query(limit=limit, continue_=token)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
-        return decode.page(await self._send(request, f"list {resource.plural}.{resource.group}", within))
+        return objects.page(await self._send(request, f"list {resource.plural}.{resource.group}", within))
+
+    async def list_whole(self, resource: Resource, *, token: str = "", limit: int) -> tuple[list[dict[str, Any]], str]:
+        """List objects in full: a page of them, and the continue token."""
+        query = _query(limit=limit, continue_=token)
+        request = Request("GET", f"{resource.path}?{query}", _GET_CRD)
+        return objects.whole_objects(await self._send(request, f"read {resource.plural}.{resource.group}"))
+
+    async def look_at(self, resource: Resource, ref: ObjectRef) -> str | None:
+        """The resource version of an object as it is now; None where a Status says by name that there is none.
+
+        No admission webhook answers a GET, as one may answer a write. A 404 that names no object is a NotFoundError:
+        the version is not served.
+        """
+        request = Request("GET", resource.object_path(ref.namespace, ref.name), _ONE)
+        try:
+            body = await self._send(request, f"get {resource.plural}.{resource.group} {ref}")
+        except NotFoundError as error:
+            if is_about(error.status, resource.group, resource.plural, ref.name):
+                return None
+            raise
+        return objects.resource_version(body)
 
     async def review(self, right: Right) -> bool:
         """Ask whether we may."""
@@ -95,13 +162,15 @@ class Calls:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
         }
-        return decode.allowed(
-            await self._send(Request("POST", _REVIEWS, _REVIEW, decode.encode(review)), "review our rights")
+        return objects.allowed(
+            await self._send(Request("POST", _REVIEWS, _REVIEW, objects.encode(review)), "review our rights")
         )
 
     async def cluster_uid(self, *, within: float) -> str:
         """What tells this cluster from others, wherever it is reached: the uid of its namespace kube-system."""
-        return decode.namespace_uid(await self._send(Request("GET", _KUBE_SYSTEM, _GET_CRD), "get kube-system", within))
+        return objects.namespace_uid(
+            await self._send(Request("GET", _KUBE_SYSTEM, _GET_CRD), "get kube-system", within)
+        )
 
     async def rewrite(self, resource: Resource, ref: ObjectRef, *, dry_run: bool, within: float | None = None) -> str:
         """Send an empty merge patch: the server encodes its newest state of the object anew.
@@ -115,8 +184,9 @@ class Calls:
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _REWRITE, b"{}")
         response = await self._exchange(request, within)
         if response.status not in _OK:
-            raise _error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
-        return decode.resource_version(response.body)
+            raise self._error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
+        self.contacted = True
+        return objects.resource_version(response.body)
 
     async def trim(self, crd: CRD, storage_version: str, *, dry_run: bool) -> CRD:
         """Write `status.storedVersions`; 409 where the CRD is another, or at another resource version, than `crd`."""
@@ -125,14 +195,21 @@ class Calls:
             "status": {"storedVersions": [storage_version]},
         }
         target = f"{_CRDS}/{quote(crd.name, safe='')}/status"
-        request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, decode.encode(patch))
-        return decode.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"), crd.name)
+        request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, objects.encode(patch))
+        return crds.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"), crd.name)
 
     async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
         response = await self._exchange(request, within)
         if response.status in _OK:
+            self.contacted = True
             return response.body
-        raise _error(response, doing)
+        raise self._error(response, doing)
+
+    def _error(self, response: Response, doing: str) -> APIError:
+        status = read_status(response.status, response.headers, response.body, now=time.time())
+        # An ingress or a wrong path answers with a 404 of its own.
+        self.contacted = self.contacted or status.is_whole or status.code != HTTPStatus.NOT_FOUND
+        return _ERRORS.get(status.code, APIError)(status, doing=doing)
 
     async def _exchange(self, request: Request, within: float | None) -> Response:
         self.requests += 1
@@ -142,22 +219,13 @@ class Calls:
             response = await self._transport.send(request, within=_sooner(self._timeout, within))
             status = response.status
             self.clock.note(response.headers)
-        except BadAnswerError:
-            self.contacted = True
-            raise
         finally:
             self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began))
-        self.contacted = True
         return response
 
 
 def _sooner(a: float | None, b: float | None) -> float | None:
     return min(a, b) if a is not None and b is not None else a if b is None else b
-
-
-def _error(response: Response, doing: str) -> APIError:
-    status = read_status(response.status, response.headers, response.body, now=time.time())
-    return _ERRORS.get(status.code, APIError)(status, doing=doing)
 
 
 def _query(*, limit: int, continue_: str, **others: str) -> str:

@@ -17,6 +17,7 @@ UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class _Details(msgspec.Struct, rename="camel"):
     name: str = ""
     kind: str = ""
+    group: str = ""
     retry_after_seconds: float = 0
 
 
@@ -44,7 +45,9 @@ def read_status(code: int, headers: Mapping[str, str], body: bytes, *, now: floa
     except UNDECODABLE:
         answer = None
     if answer is None or answer.kind != "Status":
-        return Status(code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after)
+        return Status(
+            code=code, reason=_reason(code), message=excerpt(body) or "no message", retry_after=after, is_whole=False
+        )
     details = answer.details or _Details()
     if after is None and details.retry_after_seconds:
         after = details.retry_after_seconds
@@ -55,6 +58,7 @@ def read_status(code: int, headers: Mapping[str, str], body: bytes, *, now: floa
         retry_after=after,
         details_name=details.name,
         details_kind=details.kind,
+        details_group=details.group,
         continue_token=answer.metadata.continue_ if answer.metadata else "",
     )
 

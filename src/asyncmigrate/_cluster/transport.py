@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from asyncmigrate._rules.safety.move_age import Sightings
+
 # A page of fifty CRDs, each as large as etcd lets it be, with some to spare: what is larger is no API server's answer.
 MOST_BYTES = 128 * 1024 * 1024
 
@@ -82,9 +84,10 @@ class ServerClock:
 
 @dataclass(frozen=True, slots=True)
 class OpenCluster:
-    """A transport, what it leads to, and what time it is there."""
+    """A transport, what it leads to, what time it is there, and since when its CRDs are known as they are."""
 
     transport: Transport
     server: str
     context: str = ""
     clock: ServerClock = field(default_factory=ServerClock)
+    sightings: Sightings = field(default_factory=Sightings)

@@ -23,13 +23,14 @@ class Lister:
         self._session = session
         self._crd = crd
         self._lane = lane
-        self._frontier = PageCursor(list_versions(crd))
+        self._cursor = PageCursor(list_versions(crd))
         self._isolating = Schedule()
         self._began = anyio.current_time()
+        self.starts_over = False  # the last page did not come, and the list begins again from its start
 
     @property
     def done(self) -> bool:
-        return self._frontier.done
+        return self._cursor.done
 
     async def next_page(self) -> Page | None:
         """Ask for the next page; None where the list has to be taken up elsewhere.
@@ -37,39 +38,42 @@ class Lister:
         Raises:
             Stopped: nothing lists what comes next.
         """
+        restarts = self._cursor.restarts
+        self.starts_over = False
         try:
             page = await self._ask()
         except LaneClosedError:
             return None
         except MigrateError as error:
             await self._take_up_elsewhere(error)
+            self.starts_over = self._cursor.restarts > restarts
             return None
-        self._frontier.got(page)
+        self._cursor.got(page)
         self._isolating = Schedule()
         return page
 
     async def _ask(self) -> Page:
-        session, frontier = self._session, self._frontier
-        resource = self._crd.resource(frontier.version)
+        session, cursor = self._session, self._cursor
+        resource = self._crd.resource(cursor.version)
 
         async def ask() -> Page:
-            return await session.calls.list_page(resource, token=frontier.token, limit=frontier.limit)
+            return await session.calls.list_page(resource, token=cursor.token, limit=cursor.limit)
 
         doing = f"list {self._crd.name}"
-        return await session.ask(Operation.LIST, self._lane, ask, doing=doing, on_retry=frontier.failed)
+        return await session.ask(Operation.LIST, self._lane, ask, doing=doing, on_retry=cursor.failed)
 
     async def _take_up_elsewhere(self, error: MigrateError) -> None:
         """Prepare the next try at a page that did not come, or stop."""
-        frontier = self._frontier
+        cursor = self._cursor
         action = self._session.classify(Operation.LIST, error)
         if action is Action.GONE:
             raise Stopped(failed(NOT_SERVED, error)) from error
-        if action is Action.RESUME and isinstance(error, APIError) and frontier.expired(error.status):
+        if action is Action.RESUME and isinstance(error, APIError) and cursor.expired(error.status):
             return
-        if action is Action.ISOLATE and (frontier.unconvertible() or await self._once_more(error)):
+        if action is Action.ISOLATE and (cursor.unconvertible() or await self._once_more(error)):
             return
         # What a server says for good, such as `storage is (re)initializing`, it says of one version.
-        if action is Action.RETRY and isinstance(error, APIError) and not is_webhook_down(error) and frontier.leave():
+        if action is Action.RETRY and isinstance(error, APIError) and not is_webhook_down(error) and cursor.leave():
             return
         raise Stopped(failed("ListFailed", error, message=f"{error}{self._where()}")) from error
 
@@ -86,5 +90,5 @@ class Lister:
         return True
 
     def _where(self) -> str:
-        last = self._frontier.last
+        last = self._cursor.last
         return f" (the first object that is not listed comes after {last})" if last else ""

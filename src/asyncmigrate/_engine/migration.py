@@ -1,50 +1,52 @@
-"""One CRD's migration: wait until storage has settled, go over its objects, and once each is settled trim."""
+"""One CRD's migration: wait until no write can land in the old version, go over its objects, then trim."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import anyio
 
-from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped
+from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, SpecChanged, Stopped
 from asyncmigrate._engine.lister import Lister
+from asyncmigrate._engine.pruning_count import PruningCount
 from asyncmigrate._engine.rewriter import Rewriter
 from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import Session
+from asyncmigrate._engine.spec_watch import SpecWatch
+from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._engine.trimmer import Trimmer
 from asyncmigrate._model import CRD, ObjectRef, Page
-from asyncmigrate._results.plan import CRDPlan
+from asyncmigrate._results.plan import CRDPlan, Decision
 from asyncmigrate._results.report import CRDReport, Outcome
+from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT
 from asyncmigrate._rules.decisions.versions import access_version
-from asyncmigrate._rules.safety.move_age import settle_wait
 from asyncmigrate._rules.safety.proof import bound_of, is_proven
 from asyncmigrate._rules.safety.resource_versions import is_newer
-from asyncmigrate._rules.safety.trim import TrimVerdict, may_trim
+from asyncmigrate._rules.safety.spec_changes import Effect, spec_change
+from asyncmigrate._rules.safety.stamps import stamp_of
+from asyncmigrate._rules.safety.trim import Trim, TrimDecision, decision_of
 from asyncmigrate.errors import UsageError
-from asyncmigrate.events import CRDFinished, CRDSettling, CRDStarted, PageListed, Settled
+from asyncmigrate.events import CRDFinished, CRDRelisted, CRDSettling, CRDStarted, PageListed, Settled
 
-Proof = Callable[[ObjectRef], bool]
+Proof = Callable[[ObjectRef, str], Settled | None]
 
-_PASSES = 3  # over the objects of a CRD whose spec keeps changing
+_PASSES = (
+    3  # over the objects of a CRD that keeps changing; a guess: who changes it more often than that is at work on it
+)
 _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects of this one are left
 
 
-def _nothing_proven(_: ObjectRef) -> bool:
-    return False
+def _nothing_proven(_: ObjectRef, __: str) -> Settled | None:
+    return None
 
 
 class Migration:
-    """The migration of one stale CRD; of the objects in `only` alone, where all others are known to be settled."""
+    """The migration of one stale CRD; `earlier` is what a run before this one left to do, if it is known."""
 
     def __init__(
-        self,
-        session: Session,
-        state: RunState,
-        plan: CRDPlan,
-        *,
-        dry_run: bool,
-        only: tuple[ObjectRef, ...] | None = None,
+        self, session: Session, state: RunState, plan: CRDPlan, *, dry_run: bool, earlier: Unfinished | None = None
     ) -> None:
         if plan.live is None or access_version(plan.live) is None or plan.live.storage_version is None:
             raise UsageError(f"CRD {plan.name} cannot be migrated: {plan.message}")
@@ -52,122 +54,177 @@ class Migration:
         self._state = state
         self._plan = plan
         self._crd: CRD = plan.live
-        self._only = only
         self._dry_run = dry_run
-        self._seen = anyio.current_time()
+        self._earlier = earlier
+        self._seen = 0.0  # when the CRD was first seen as it is, by our clock
+        self._outages = 0  # that the session had seen when the list began
+        self._since = ""  # the resource version of this run's first list
+        self._progress: Progress | None = None
         self._rewriter = Rewriter(session, plan.live, dry_run=dry_run)
-        self._trimmer = Trimmer(session, self._rewriter.lane, dry_run=dry_run)
-        self._verdict = CRDResult(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
-        self._trimmed = False
+        self._trimmer = Trimmer(session, dry_run=dry_run)
+        self._pruning = PruningCount(session) if dry_run and plan.live.pruned else None
+        self._result = CRDResult(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
 
     async def run(self) -> None:
         """Migrate; what became of it is in `report` and goes out as an event."""
         self._session.emit(CRDStarted(self._plan.name, self._crd.storage_version or ""))
         try:
-            verdict = await self._migrate()
+            result = await self._migrate()
         except Stopped as stopped:
-            verdict = await self._explained(stopped.verdict)
+            result = stopped.result
         await self._session.pool.drain(self._rewriter.lane)
-        self._verdict = verdict
+        self._result = result
         self._session.emit(CRDFinished(self.report))
 
     @property
     def report(self) -> CRDReport:
         """What became of the CRD, or what was done so far."""
+        result = self._result
         return CRDReport(
             plan=self._plan,
-            outcome=self._verdict.outcome,
-            reason=self._verdict.reason,
-            message=self._verdict.message,
+            outcome=result.outcome,
+            reason=result.reason,
+            message=result.message,
             objects=self._rewriter.objects,
-            trimmed=self._trimmed,
+            trimmed_by=self._trimmer.trimmed_by if result.outcome is Outcome.MIGRATED else None,
             failures=tuple(self._rewriter.failures),
-            refused=self._verdict.refused,
+            progress=self._progress,
+            pruning=self._pruning.found if self._pruning else None,
+            refused=result.refused,
         )
 
     async def _migrate(self) -> CRDResult:
-        for _ in range(_PASSES):
-            await self._wait_until_settled()
-            await self._rewrite_all()
-            if (verdict := self._rewriter.verdict) is not None:
-                return verdict
-            trim, reason, message, fresh = await self._trimmer.trim(self._crd)
-            if trim is not TrimVerdict.AGAIN or fresh is None:
+        decision = await self._go_over()
+        for _ in range(_PASSES - 1):
+            if decision.trim is not Trim.AGAIN or decision.fresh is None:
                 break
-            self._crd, self._seen = fresh, anyio.current_time()
-            self._rewriter.reach_through(fresh)
-        return self._ended(trim, reason, message)
+            await self._begin_again(decision.fresh, decision.message)
+            decision = await self._go_over()
+        return self._ended(decision)
 
-    def _ended(self, trim: TrimVerdict, reason: str, message: str) -> CRDResult:
-        if trim is TrimVerdict.GONE:
+    async def _begin_again(self, crd: CRD, why: str) -> None:
+        """Prepare another list, from the CRD as it is now."""
+        self._crd = crd
+        await self._rewriter.begin_again(crd, self._since)
+        self._session.emit(CRDRelisted(self._plan.name, why))
+
+    async def _go_over(self) -> TrimDecision:
+        """Settle every object of one list, then trim if that is allowed."""
+        watch = SpecWatch(self._session, self._crd, self._trimmer)
+        try:
+            await watch.check()
+            await self._wait_until_settled()
+            await watch.check()
+            self._outages = self._session.outages
+            async with open_tasks() as tasks:
+                if not self._dry_run:
+                    tasks.start_soon(watch.keep, self._rewriter)
+                await self._rewrite_all()
+                tasks.cancel_scope.cancel()
+            self._rewriter.check_failures()
+            return await self._trimmer.trim(self._crd, self._confirm)
+        except SpecChanged as changed:
+            return decision_of(changed.change, changed.fresh or self._crd)
+        except Stopped as stopped:
+            return await self._explained(stopped)
+
+    async def _confirm(self) -> None:
+        """After an outage, see that what was settled still is: the cluster may have been put back to an older state."""
+        outages = self._session.outages
+        if outages != self._outages and not self._dry_run:
+            await self._rewriter.check_that_all_is_kept()
+            self._outages = outages
+
+    async def _explained(self, stopped: Stopped) -> TrimDecision:
+        """A 404 that speaks of no object: the CRD is gone, or was replaced, or its version is not served any more."""
+        if stopped.result.reason != NOT_SERVED:
+            raise stopped
+        fresh = await self._trimmer.fresh(self._plan.name)
+        change = spec_change(self._crd, fresh)
+        if change.effect is Effect.NONE:
+            raise stopped
+        return decision_of(change, fresh)
+
+    def _ended(self, decision: TrimDecision) -> CRDResult:
+        reason, message = decision.reason, decision.message
+        if decision.trim is Trim.GONE:
             self._state.forget(self._crd)
             return CRDResult(Outcome.SKIPPED, reason, message)
-        if trim in {TrimVerdict.NO, TrimVerdict.AGAIN}:
+        if decision.trim in {Trim.NO, Trim.AGAIN}:
             return CRDResult(Outcome.INCOMPLETE, reason, f"{message}; storedVersions is left as it is")
         if self._dry_run:
-            return CRDResult(
-                Outcome.SKIPPED, "Rehearsed", "every object can be rewritten; nothing was changed (dry run)"
-            )
+            return self._rehearsed()
         self._state.forget(self._crd)
-        self._trimmed = True
         return CRDResult(Outcome.MIGRATED, reason, message)
 
-    async def _explained(self, verdict: CRDResult) -> CRDResult:
-        """A 404 that speaks of no object: the CRD is gone, or was replaced, or its version is not served any more."""
-        if verdict.reason != NOT_SERVED:
-            return verdict
-        try:
-            trim, reason, message = may_trim(self._crd, await self._trimmer.fresh(self._plan.name))
-        except Stopped as stopped:
-            return stopped.verdict
-        return self._ended(trim, reason, message) if trim in {TrimVerdict.GONE, TrimVerdict.NO} else verdict
+    def _rehearsed(self) -> CRDResult:
+        counted = f"; {self._pruning.words}" if self._pruning else ""
+        if self._plan.decision is Decision.BLOCKED:
+            return CRDResult(Outcome.BLOCKED, self._plan.reason, f"{self._plan.message}{counted}")
+        message = f"every object can be rewritten{counted}; nothing was changed (dry run)"
+        return CRDResult(Outcome.SKIPPED, "Rehearsed", message)
+
+    @property
+    def _age(self) -> float:
+        return self._session.age_of_move(self._crd, time.monotonic() - self._seen)
 
     async def _wait_until_settled(self) -> None:
-        session = self._session
-        wait = settle_wait(
-            self._crd.changed,
-            settle=0.0 if self._dry_run else session.settle,
-            server_now=session.calls.clock.now,
-            seen_for=anyio.current_time() - self._seen,
-        )
-        if wait > 0:
-            session.emit(CRDSettling(self._plan.name, wait))
+        self._seen = time.monotonic() - self._session.calls.sightings.seen_for(self._crd, time.monotonic())
+        settle = self._session.settle
+        if (wait := settle - self._age) > 0:
+            self._session.emit(CRDSettling(self._plan.name, wait, settle))
+        # The server's clock tells whole seconds, so it may seem to step back.
+        while (wait := settle - self._age) > 0:  # noqa: ASYNC110 -- no event tells that time has passed
             await anyio.sleep(wait)
 
     async def _rewrite_all(self) -> None:
         """Go over the objects once, a page ahead of the rewrites; returns when each is settled or has failed."""
-        only, self._only = self._only, None
-        if only is not None:
-            await self._hand_over(Page(only), _nothing_proven)
-            await self._rewriter.until_pending(0)
-            return
+        if self._pruning is not None:
+            await self._pruning.count(self._crd)
+        age = self._age
         lister = Lister(self._session, self._crd, self._rewriter.lane)
         proof: Proof | None = None
         while not lister.done:
             self._rewriter.check()
             page = await lister.next_page()
+            if lister.starts_over:
+                await self._rewriter.until_pending(0)
+                self._rewriter.count_anew(self._since)
+                self._session.emit(CRDRelisted(self._plan.name, "the list expired before it was read to its end"))
             if page is None:
                 continue
-            proof = proof or self._proof(page.resource_version)
+            proof = proof or self._proof(page.resource_version, age)
             await self._hand_over(page, proof)
             await self._rewriter.until_pending(0 if lister.done else _LOW)
 
-    def _proof(self, list_version: str) -> Proof:
+    def _proof(self, list_version: str, age: float) -> Proof:
         """What proves a listed object to be in the storage version: an earlier run's record, or the list itself."""
-        session = self._session
-        since = self._state.begin(self._crd, list_version)
+        session, crd = self._session, self._crd
+        self._since = self._since or list_version
+        self._progress = self._state.begin(crd, list_version, age, self._earlier)
         if session.proof_margin is None:
             return _nothing_proven
-        bound = bound_of(self._crd, margin=session.proof_margin, settle=session.settle)
-        return lambda ref: is_newer(ref.resource_version, since) or is_proven(ref, bound)
+        since = self._progress.resource_version if self._progress else ""
+        now = session.calls.clock.now
+        bound = bound_of(crd, margin=session.proof_margin, settle=session.settle, server_now=now)
+
+        def proof(ref: ObjectRef, not_after: str) -> Settled | None:
+            if is_newer(ref.resource_version, since):
+                # Written since this run's first list: by this run, or by others.
+                return Settled.REWRITTEN if is_newer(ref.resource_version, self._since) else Settled.PROVEN
+            return Settled.PROVEN if is_proven(ref, bound, not_after) else None
+
+        return proof
 
     async def _hand_over(self, page: Page, proof: Proof) -> None:
         """Give a page's objects to be rewritten, but for those that are proven."""
         self._rewriter.listed(len(page.items))
         self._session.emit(PageListed(self._plan.name, len(page.items), page.remaining))
+        now = self._session.calls.clock.now
+        not_after = "" if now is None else stamp_of(now)
         for ref in page.items:
-            if proof(ref):
-                self._rewriter.settle(ref, Settled.PROVEN)
+            if (how := proof(ref, not_after)) is not None:
+                self._rewriter.settle(ref, how)
             else:
                 await self._session.pace()
                 self._rewriter.add(ref)

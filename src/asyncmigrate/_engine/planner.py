@@ -10,7 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from asyncmigrate._cluster.cluster import Cluster
-from asyncmigrate._engine.pool import Health, health_of
+from asyncmigrate._cluster.decode.crds import Schemas
+from asyncmigrate._engine.comparison import Comparison
 from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
@@ -19,7 +20,7 @@ from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._rules.decisions.decide import decide
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
-from asyncmigrate._rules.errors.classify import Action, Operation, is_refusal, reason_of
+from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate.errors import APIError, ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
@@ -34,6 +35,7 @@ async def plan(
     recursive: bool = False,
     names: Iterable[str] = (),
     selector: str = "",
+    allow_pruning: bool = False,
     max_in_flight: int = MAX_IN_FLIGHT,
     retry_policy: RetryPolicy = DEFAULT_POLICY,
     webhook_policy: RetryPolicy = WEBHOOK_POLICY,
@@ -51,6 +53,8 @@ async def plan(
         recursive: read folders' subfolders too.
         names: CRD names (`widgets.example.com`); with manifests, only these of them.
         selector: a label selector on CRDs; on the manifests' own labels where there are any.
+        allow_pruning: migrate even where the storage version's schema lacks fields that objects in older versions may
+            have; such a CRD is blocked otherwise, for a rewrite removes these fields for good.
         max_in_flight: requests under way at once, 32 by default.
         retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
         webhook_policy: the same where a webhook does not answer.
@@ -76,7 +80,7 @@ async def plan(
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
     async with session.pool.crew(), open_tasks() as tasks:
-        planner = _Planner(session, tasks, wanted, parse_selector(selector))
+        planner = _Planner(session, tasks, wanted, parse_selector(selector), allow_pruning=allow_pruning)
         if manifests is not None:
             await planner.from_manifests(list(manifests), recursive=recursive)
         elif wanted:
@@ -91,11 +95,15 @@ async def plan(
 
 
 class _Planner:
-    def __init__(self, session: Session, tasks: TaskGroup, names: frozenset[str], selector: Selector) -> None:
+    def __init__(
+        self, session: Session, tasks: TaskGroup, names: frozenset[str], selector: Selector, *, allow_pruning: bool
+    ) -> None:
         self._session = session
         self._tasks = tasks  # of what takes several requests
         self._names = names
         self._selector = selector
+        self._allow_pruning = allow_pruning
+        self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, self._lane)
         self._manifests: dict[str, Found] = {}
@@ -151,7 +159,7 @@ class _Planner:
                     raise
                 continue
             for crd in page.items:
-                self._decide(decide(crd.name, crd))
+                self._decide(decide(crd.name, crd, allow_pruning=self._allow_pruning))
             token = page.continue_token
             if not token:
                 return
@@ -169,17 +177,36 @@ class _Planner:
     async def _look_up(self, name: str, tries: Tries | None) -> Health:
         """Try once; NotFound is an answer, at once. Only what holds for every CRD is raised."""
         began = anyio.current_time()
+        found = self._manifests.get(name)
         try:
-            live = await self._session.calls.get_crd(name)
+            if found is None:
+                live, schemas = await self._session.calls.get_crd(name), None
+            else:
+                live, schemas = await self._session.calls.get_crd_and_schemas(name)
         except MigrateError as error:
             action = self._session.classify(Operation.LOOK_UP, error)
             if action is Action.NEW:
-                self._answered(name, None)
+                self._looked_up(decide(name, None, found.crd if found else None))
             else:
                 self._failed_try(name, tries or Tries(began), action, error)
             return health_of(error)
-        self._answered(name, live)
+        if found is None or schemas is None:
+            self._looked_up(decide(name, live, allow_pruning=self._allow_pruning))
+        else:
+            self._looked_up(await self._compare(live, schemas, found))
         return Health.GOOD
+
+    async def _compare(self, live: CRD, schemas: Schemas, found: Found) -> CRDPlan:
+        """Decide about a CRD that is on the cluster and in a manifest, whose schemas are read only now."""
+        change = await in_thread(partial(self._comparison.compare, live, schemas, found))
+        return decide(
+            live.name,
+            live,
+            change.manifest,
+            prunes=change.prunes,
+            requires=change.requires,
+            allow_pruning=self._allow_pruning,
+        )
 
     def _failed_try(self, name: str, tries: Tries, action: Action, error: MigrateError) -> None:
         session = self._session
@@ -189,10 +216,6 @@ class _Planner:
         if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
             raise error
         self._looked_up(_failed(name, error))
-
-    def _answered(self, name: str, live: CRD | None) -> None:
-        found = self._manifests.get(name)
-        self._looked_up(decide(name, live, found.crd if found else None))
 
     def _looked_up(self, decision: CRDPlan) -> None:
         self._decide(decision)

@@ -12,14 +12,13 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from enum import Enum, auto
 from itertools import count
 from typing import TypeVar
 
 import anyio
 
 from asyncmigrate._engine.tasks import open_tasks
-from asyncmigrate._rules.errors.classify import is_server_full, means_overload
+from asyncmigrate._rules.errors.classify import Health, health_of
 from asyncmigrate._rules.flow.latency_window import LatencyWindow
 from asyncmigrate._rules.flow.window import Window
 from asyncmigrate.errors import MigrateError
@@ -27,25 +26,11 @@ from asyncmigrate.errors import MigrateError
 T = TypeVar("T")
 
 
-class Health(Enum):
-    """What a job's answer says about how much the server can take."""
-
-    GOOD = auto()
-    STRAINED = auto()  # what this CRD's requests meet: its webhook, its etcd, the way there
-    FULL = auto()  # the server as a whole
-
-
 class LaneClosedError(MigrateError):
     """A call was dropped with its lane."""
 
 
 Job = Callable[[], Awaitable[Health]]
-
-
-def health_of(error: MigrateError) -> Health:
-    if is_server_full(error):
-        return Health.FULL
-    return Health.STRAINED if means_overload(error) else Health.GOOD
 
 
 class Lane:
@@ -58,11 +43,14 @@ class Lane:
         self.in_flight = 0
         self.permits = 0
         self.closed = False
+        self.held = False  # nothing more is sent for now
         self.callers: set[anyio.Event] = set()
         self.landed = anyio.Event()
 
     @property
     def room(self) -> float:
+        if self.held:
+            return 0
         most = min(self.window.size, self.depth.size) if self.window and self.depth else math.inf
         return most - self.in_flight
 
@@ -153,6 +141,11 @@ class Pool:
         if not result:
             raise LaneClosedError
         return result[0]
+
+    def hold(self, lane: Lane, *, held: bool) -> None:
+        """Send nothing more of a lane, or go on with it."""
+        lane.held = held
+        self._grant(lane)
 
     async def drain(self, lane: Lane) -> None:
         """Close a lane and wait for the answers to what it has in flight: they still count."""

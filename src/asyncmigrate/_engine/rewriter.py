@@ -1,51 +1,82 @@
-"""The rewrites of one CRD's objects: one try each as a job of the pool, and what became of them."""
+"""The rewrites of one CRD's objects, list by list: one try each as a job of the pool, and what became of them."""
 
 from __future__ import annotations
 
+import heapq
 from functools import partial
 
 import anyio
+import msgspec
 
-from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, failed
-from asyncmigrate._engine.pool import Health, Lane, health_of
+from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, SpecChanged, Stopped, failed
+from asyncmigrate._engine.pool import Job, Lane
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD, ObjectRef, Resource
 from asyncmigrate._results.report import OBJECTS_FAILED, Failure, Objects, Outcome
-from asyncmigrate._rules.decisions.versions import rewrite_version
-from asyncmigrate._rules.errors.classify import Action, Operation, means_overload, reason_of
-from asyncmigrate.errors import APIError, ConfigError, MigrateError, NotFoundError, UnauthorizedError
+from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
+from asyncmigrate._rules.errors.causes import Cause, cause_of
+from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
+from asyncmigrate._rules.safety.resource_versions import is_newer, number_of
+from asyncmigrate._rules.safety.spec_changes import AFTER_OUTAGE, RESTORED
+from asyncmigrate.errors import APIError, ConfigError, MigrateError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
 
 KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
+KEPT_NEWEST = 3  # settled objects to look at again where the cluster may have been put back to an older state
+
+
+class _Try(Tries, kw_only=True):
+    """What is known of an object that did not settle at its first try."""
+
+    straight: bool = False  # go through the storage version, whatever the object was written in
+    looked: bool = False  # a GET found it, after a 404
 
 
 class Rewriter:
-    """The objects of one CRD, from listed to settled or failed."""
+    """The objects of one list, from listed to settled or failed."""
 
     def __init__(self, session: Session, crd: CRD, *, dry_run: bool) -> None:
         self._session = session
-        self._name = crd.name
         self._dry_run = dry_run
-        self.reach_through(crd)
-        self.lane: Lane = session.pool.lane()
+        self.sent = 0
+        self._last_answer = -1.0
+        self._use(crd)
+        self.count_anew("")
+
+    def _use(self, crd: CRD) -> None:
+        self._crd = crd
+        self._resources: dict[str, Resource] = {}
+        self._straight = crd.resource(access_version(crd) or "")
+        self.lane: Lane = self._session.pool.lane()
+        self._stop: Stopped | None = None
+
+    def count_anew(self, since: str) -> None:
+        """Begin another list of the same objects, with none of them pending.
+
+        What was written after `since`, the resource version of the run's first list, counts as rewritten: by this run,
+        or by somebody else meanwhile.
+        """
+        self._since = since
         self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
         self.failures: list[Failure] = []
+        self._newest: list[tuple[int, str, str]] = []  # a heap: resource version, namespace, name
         self._pending = 0
         self._enough = 0  # `_fewer` is set when no more than so many objects are unsettled
         self._fewer = anyio.Event()
-        self._stop: CRDResult | None = None
-        self._last_answer = -1.0
+
+    async def begin_again(self, crd: CRD, since: str) -> None:
+        """Wait for what is in flight, and count anew for another list, of the objects of `crd` as it is now."""
+        await self._session.pool.drain(self.lane)
+        self._use(crd)
+        self.count_anew(since)
 
     @property
     def objects(self) -> Objects:
         return Objects(**self._counts)
 
-    def reach_through(self, crd: CRD) -> None:
-        """Reach the objects through the versions that `crd` serves."""
-        self._crd = crd
-        self._resources: dict[str, Resource] = {}
-
-    def _resource(self, ref: ObjectRef) -> Resource:
+    def _resource(self, ref: ObjectRef, tries: _Try | None) -> Resource:
+        if tries is not None and tries.straight:
+            return self._straight
         found = self._resources.get(ref.written_as)
         if found is None:
             version = rewrite_version(self._crd, ref.written_as)
@@ -61,10 +92,46 @@ class Rewriter:
         self._session.pool.add(self.lane, partial(self._rewrite, ref, None))
 
     def settle(self, ref: ObjectRef, how: Settled) -> None:
-        """Count an object that needs no more work."""
+        """Count an object that needs no more work, and whose resource version is that of `ref`."""
         self._counts[how] += 1
-        self._session.emit(ObjectSettled(self._name, ref.namespace, ref.name, how))
+        if how is not Settled.GONE:
+            self._remember(ref)
+        self._session.emit(ObjectSettled(self._crd.name, ref.namespace, ref.name, how))
         self._done_with_one()
+
+    def _remember(self, ref: ObjectRef) -> None:
+        version = number_of(ref.resource_version)
+        if len(self._newest) < KEPT_NEWEST:
+            heapq.heappush(self._newest, (version, ref.namespace, ref.name))
+        elif version > self._newest[0][0]:
+            heapq.heapreplace(self._newest, (version, ref.namespace, ref.name))
+
+    async def check_that_all_is_kept(self) -> None:
+        """Look at the objects written last: after an outage the cluster may have been put back to an older state.
+
+        Raises:
+            SpecChanged: it was, or none of them is there any more to tell: the objects must be listed again.
+        """
+        kept = False
+        for version, namespace, name in self._newest:
+            now = await self._resource_version_now(ObjectRef(namespace, name))
+            if now is not None and number_of(now) < version:
+                raise SpecChanged(RESTORED, None)
+            kept = kept or now is not None
+        if not kept:
+            raise SpecChanged(AFTER_OUTAGE, None)
+
+    async def _resource_version_now(self, ref: ObjectRef) -> str | None:
+        session = self._session
+        lane = session.pool.lane(windowed=False)
+        doing = f"get {self._crd.name} {ref}"
+        try:
+            return await session.ask(
+                Operation.LOOK_AT, lane, lambda: session.calls.look_at(self._straight, ref), doing=doing
+            )
+        except MigrateError as error:
+            reason = NOT_SERVED if session.classify(Operation.LOOK_AT, error) is Action.GONE else "LookupFailed"
+            raise Stopped(failed(reason, error)) from error
 
     async def until_pending(self, most: int) -> None:
         """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
@@ -75,45 +142,75 @@ class Rewriter:
 
     def check(self) -> None:
         if self._stop is not None:
-            raise Stopped(self._stop)
+            raise self._stop
 
-    async def _rewrite(self, ref: ObjectRef, tries: Tries | None) -> Health:
+    async def _rewrite(self, ref: ObjectRef, tries: _Try | None) -> Health:
         session = self._session
         began = anyio.current_time()
+        self.sent += 1
         try:
-            after = await session.calls.rewrite(self._resource(ref), ref, dry_run=self._dry_run)
+            after = await session.calls.rewrite(self._resource(ref, tries), ref, dry_run=self._dry_run)
         except MigrateError as error:
-            self._failed_try(ref, tries or Tries(anyio.current_time()), error)
+            self._failed_try(ref, tries or _Try(began=anyio.current_time()), error)
             return health_of(error)
         self._last_answer = anyio.current_time()
         session.pool.answered(self.lane, self._last_answer - began)
-        same = after == ref.resource_version and not self._dry_run
-        self.settle(ref, Settled.UNCHANGED if same else Settled.REWRITTEN)
+        if after == ref.resource_version and not self._dry_run:
+            earlier = bool(self._since) and is_newer(after, self._since)
+            self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
+        else:
+            self.settle(msgspec.structs.replace(ref, resource_version=after), Settled.REWRITTEN)
         return Health.GOOD
 
-    def _failed_try(self, ref: ObjectRef, tries: Tries, error: MigrateError) -> None:
+    def _failed_try(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
+        cause = cause_of(error)
         action = self._session.classify(Operation.REWRITE, error)
-        if action is Action.GONE:
-            if isinstance(error, NotFoundError) and error.status.details_name == ref.name:
-                self.settle(ref, Settled.GONE)
-            else:
-                self._end(failed(NOT_SERVED, error))
-        elif isinstance(error, UnauthorizedError | ConfigError):
-            # Without credentials every other object would fail in the same way.
-            self._end(failed("Unauthorized", error))
-        elif action is Action.RETRY:
+        if action is Action.RETRY:
             self._retry(ref, tries, error)
+        elif cause is Cause.UNAUTHORIZED or isinstance(error, ConfigError):
+            # Without credentials every other object would fail in the same way.
+            self.stop(Stopped(failed("Unauthorized", error)))
+        elif not tries.straight and self._resource(ref, tries) != self._straight:
+            # The version it was written in may not be served any more, or policies may refuse it there.
+            tries.straight = True
+            self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
+        elif action is Action.LOOK:
+            self._session.pool.add(self.lane, partial(self._look_at, ref, tries, error), first=True)
         else:
             self._fail(ref, tries.schedule.tries + 1, error)
 
-    def _retry(self, ref: ObjectRef, tries: Tries, error: MigrateError) -> None:
-        job = partial(self._rewrite, ref, tries)
-        if self._session.again_later(f"rewrite {self._name} {ref}", self.lane, job, tries, error):
+    async def _look_at(self, ref: ObjectRef, tries: _Try, refused: MigrateError) -> Health:
+        """Ask whether an object is gone, once a write was answered 404: an admission webhook may have said that."""
+        try:
+            found = await self._session.calls.look_at(self._straight, ref)
+        except MigrateError as error:
+            action = self._session.classify(Operation.LOOK_AT, error)
+            if action is Action.GONE:
+                self.stop(Stopped(failed(NOT_SERVED, error)))
+            elif action is not Action.RETRY or not self._again_later(
+                ref, partial(self._look_at, ref, tries, refused), tries, error
+            ):
+                self._fail(ref, tries.schedule.tries + 1, error)
+            return health_of(error)
+        if found is None:
+            self.settle(ref, Settled.GONE)
+        elif tries.looked:
+            self._fail(ref, tries.schedule.tries + 1, refused)
+        else:  # it may have been made anew in between
+            tries.looked = True
+            self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
+        return Health.GOOD
+
+    def _again_later(self, ref: ObjectRef, job: Job, tries: _Try, error: MigrateError) -> bool:
+        return self._session.again_later(f"rewrite {self._crd.name} {ref}", self.lane, job, tries, error)
+
+    def _retry(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
+        if self._again_later(ref, partial(self._rewrite, ref, tries), tries, error):
             return
         self._fail(ref, tries.schedule.tries, error)
-        if self._last_answer < tries.began and means_overload(error):
+        if self._last_answer < tries.began and health_of(error) is not Health.GOOD:
             # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
-            self._end(failed("NothingGetsThrough", error))
+            self.stop(Stopped(failed("NothingGetsThrough", error)))
 
     def _fail(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
         status = error.status if isinstance(error, APIError) else None
@@ -128,7 +225,7 @@ class Rewriter:
         self._counts["failed"] += 1
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)
-        self._session.emit(ObjectFailed(self._name, failure))
+        self._session.emit(ObjectFailed(self._crd.name, failure))
         self._done_with_one()
 
     def _done_with_one(self) -> None:
@@ -136,19 +233,18 @@ class Rewriter:
         if self._pending <= self._enough:
             self._fewer.set()
 
-    def _end(self, verdict: CRDResult) -> None:
+    def hold(self, *, held: bool) -> None:
+        """Send nothing more for now, or go on."""
+        self._session.pool.hold(self.lane, held=held)
+
+    def stop(self, why: Stopped) -> None:
         """Stop this CRD: what has not been sent is not sent any more."""
-        self._stop = self._stop or verdict
+        self._stop = self._stop or why
         self.lane.close()
         self._fewer.set()
 
-    @property
-    def verdict(self) -> CRDResult | None:
-        """What the objects that failed mean for their CRD; None where there are none."""
-        if not self._counts["failed"]:
-            return None
-        return CRDResult(
-            Outcome.INCOMPLETE,
-            OBJECTS_FAILED,
-            f"{self._counts['failed']} object(s) could not be rewritten; storedVersions is left as it is",
-        )
+    def check_failures(self) -> None:
+        """Raise Stopped if objects failed."""
+        if failures := self._counts["failed"]:
+            message = f"{failures} object(s) could not be rewritten; storedVersions is left as it is"
+            raise Stopped(CRDResult(Outcome.INCOMPLETE, OBJECTS_FAILED, message))

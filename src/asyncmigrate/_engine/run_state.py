@@ -1,4 +1,4 @@
-"""What earlier runs left of each CRD, and what this one leaves for a later one; without a state file, nothing."""
+"""What earlier runs left of each CRD, and what this one leaves for a later one: in a state file, or in its report."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ import anyio
 from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._model import CRD
+from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate._rules.errors.classify import Operation
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_SECONDS
-from asyncmigrate._rules.safety.resume import may_resume, record_of
+from asyncmigrate._rules.safety.resource_versions import number_of
+from asyncmigrate._rules.safety.resume import Record, key_of, may_resume, record_left, record_of
 from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import StateNotSaved
 
 
 class RunState:
-    """The records of one run."""
+    """The records of one run; without a file they are kept for as long as it lasts."""
 
-    def __init__(self, session: Session, file: StateFile | None) -> None:
+    def __init__(self, session: Session, file: StateFile | None, *, resumes: bool) -> None:
         self._session = session
         self._file = file
+        self._is_asked = file is not None or resumes
         self._cluster = session.cluster.server
         self._changed = anyio.Event()
+        self._begun: dict[str, Record] = {}
 
     async def open(self) -> None:
         """Find out which cluster this is: by the uid of kube-system where we may read it, else by its address."""
-        if self._file is None:
+        if not self._is_asked:
             return
         session = self._session
         lane = session.pool.lane(windowed=False)
@@ -41,26 +45,34 @@ class RunState:
         except MigrateError:
             return
 
-    def begin(self, crd: CRD, list_version: str) -> str:
+    def begin(self, crd: CRD, list_version: str, age: float, earlier: Unfinished | None) -> Progress | None:
         """The resource version after which every object was written in the storage version.
 
-        It is that of an earlier run whose record still holds, else `list_version`: that of the first page, listed
-        after storage had settled.
+        It is that of an earlier run whose record still holds, else `list_version`: that of the first page, listed when
+        the storage version had moved `age` seconds ago. None where the CRD does not say when it was changed.
         """
-        if self._file is None:
-            return list_version
-        new = record_of(crd, self._cluster, list_version)
-        old = self._file.get(new.key)
-        if old is not None and may_resume(old, crd, self._cluster, list_version):
-            return old.resource_version
-        self._file.put(new)
-        self._changed.set()
-        return list_version
+        new = record_of(crd, self._cluster, list_version, age)
+        if new is None:
+            return None
+        kept = self._begun.get(new.key) or (self._file.get(new.key) if self._file else None)
+        left = record_left(earlier, new, here={self._cluster, self._session.cluster.server}) if earlier else None
+        settle = self._session.settle
+        known = [r for r in (kept, left) if r is not None and may_resume(r, new, settle=settle)]
+        best = min([*known, new], key=lambda r: number_of(r.resource_version))
+        if best is not kept:
+            self._put(best)
+        return Progress(cluster=best.cluster, resource_version=best.resource_version, move_age=best.move_age)
+
+    def _put(self, record: Record) -> None:
+        self._begun[record.key] = record
+        if self._file is not None:
+            self._file.put(record)
+            self._changed.set()
 
     def forget(self, crd: CRD) -> None:
         """The CRD is done with."""
         if self._file is not None:
-            self._file.drop(record_of(crd, self._cluster, "").key)
+            self._file.drop(key_of(self._cluster, crd.name))
             self._changed.set()
 
     async def keep(self) -> None:

@@ -15,6 +15,7 @@ from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._rules.decisions.decide import FIELDS_WOULD_BE_PRUNED
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
 from asyncmigrate._rules.safety.proof import PROOF_MARGIN
@@ -60,16 +61,16 @@ async def run(
             objects that can be rewritten.
         skip_blocked: migrate the stale CRDs even where others are blocked; without it nothing at all is written then.
         unfinished: what an earlier run left, as `Report.unfinished` has it: only these CRDs are migrated, and of those
-            whose spec has not changed since only the objects that failed. None migrates every stale CRD.
+            whose spec has not changed since only the objects that are not known to be done. None migrates every stale
+            CRD.
         max_in_flight: requests under way at once, over all CRDs, 32 by default.
         rate: at most so many objects a second, over all CRDs; None, the default, for as many as the server takes.
-        settle: seconds since a CRD's spec changed before its objects are listed, 5 by default: API servers take up a
-            new storage version one after the other, and one that lags still writes the old one. 0 only where that was
-            long ago.
+        settle: how many seconds ago a CRD's storage version must have moved before its objects are listed, 45 by
+            default. A write that began before the move may be stored in the old version up to 34 s after it, and a slow
+            API server learns of the move late. Less only if nothing writes; more for a very large control plane.
         proof_margin: an object that was written so many seconds after the last write of its CRD, 60 by default, by its
             managedFields and its resource version alike, is in the storage version already and is not rewritten: it
-            counts as `proven`. The margin is for API servers that lag and clocks that differ; `settle` where that is
-            more.
+            counts as `proven`. The margin is for API servers that lag and clocks that differ; `settle` if that is more.
         rewrite_all: rewrite every object, whatever proves it to be in the storage version: its list, or the state of an
             earlier run. A dry run does that, too.
         state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
@@ -95,11 +96,19 @@ async def run(
         rate=rate,
         proof_margin=None if rewrite_all or dry_run else proof_margin,
     )
-    stale = () if plan.blocked and not skip_blocked else plan.stale
+    stale = _to_migrate(plan, dry_run=dry_run, skip_blocked=skip_blocked)
     file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None
-    work = _Run(session, RunState(session, file), plan, dry_run=dry_run)
-    work.take(stale, None if unfinished is None else tuple(unfinished))
+    left = None if unfinished is None else {u.name: u for u in unfinished}
+    work = _Run(session, RunState(session, file, resumes=left is not None), plan, dry_run=dry_run)
+    work.take(stale, left)
     return await work.go()
+
+
+def _to_migrate(plan: Plan, *, dry_run: bool, skip_blocked: bool) -> tuple[CRDPlan, ...]:
+    """The CRDs to migrate; a dry run also takes those that only their pruning blocks, to count what would be lost."""
+    if dry_run:
+        return tuple(c for c in plan.crds if c.decision is Decision.STALE or c.reason == FIELDS_WOULD_BE_PRUNED)
+    return () if plan.blocked and not skip_blocked else plan.stale
 
 
 class _Run:
@@ -112,14 +121,16 @@ class _Run:
         self._dry_run = dry_run
         self._migrations: dict[str, Migration] = {}
 
-    def take(self, stale: tuple[CRDPlan, ...], unfinished: tuple[Unfinished, ...] | None) -> None:
-        """Take up stale CRDs: all, or those that an earlier run left unfinished."""
-        left = None if unfinished is None else {u.name: u for u in unfinished}
+    def take(self, stale: tuple[CRDPlan, ...], unfinished: dict[str, Unfinished] | None) -> None:
+        """Take stale CRDs: all, or those that an earlier run left unfinished."""
         for crd in stale:
-            if left is None or crd.name in left:
-                only = left[crd.name].objects_of(crd) if left else None
+            if unfinished is None or crd.name in unfinished:
                 self._migrations[crd.name] = Migration(
-                    self._session, self._state, crd, dry_run=self._dry_run, only=only
+                    self._session,
+                    self._state,
+                    crd,
+                    dry_run=self._dry_run,
+                    earlier=(unfinished or {}).get(crd.name),
                 )
 
     async def go(self) -> Report:

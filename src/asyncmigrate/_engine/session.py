@@ -13,12 +13,12 @@ from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
-from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_webhook_down
+from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_outage, is_webhook_down
 from asyncmigrate._rules.flow.rate_limit import RateLimit
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy, Schedule
-from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
+from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS, move_age
 from asyncmigrate._rules.safety.proof import PROOF_MARGIN
-from asyncmigrate.errors import MigrateError, UsageError
+from asyncmigrate.errors import MigrateError, UsageError, WrongAddressError
 from asyncmigrate.events import Event, Observer, Retrying
 
 T = TypeVar("T")
@@ -38,7 +38,9 @@ class Policies(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self.general, max_seconds=min(self.general.max_seconds, BRIEF_BUDGET))
 
     def choose(self, error: Exception) -> RetryPolicy:
-        return self.webhook if isinstance(error, MigrateError) and is_webhook_down(error) else self.general
+        if isinstance(error, WrongAddressError):
+            return self.brief
+        return self.webhook if is_webhook_down(error) else self.general
 
 
 class Tries(msgspec.Struct):
@@ -77,6 +79,7 @@ class Session:
         self.pool = Pool(max_in_flight)
         self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
+        self.outages = 0  # errors that a restart of the server or of etcd would cause
         self.settle = settle
         self.proof_margin = proof_margin  # None where every object is to be rewritten, whatever proves it current
         self._pace = RateLimit(rate) if rate is not None else None
@@ -95,17 +98,27 @@ class Session:
 
     def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
         self.retries += 1
+        self.outages += is_outage(error)
         self.emit(Retrying(doing, attempt, wait, str(error)))
 
     def again_later(self, doing: str, lane: Lane, job: Job, tries: Tries, error: MigrateError) -> bool:
         """Have the pool run a failed job again after a wait; False where its budget is spent."""
+        wait = self.wait_before_retry(doing, tries, error)
+        if wait is not None:
+            self.pool.add_later(wait, lane, job)
+        return wait is not None
+
+    def wait_before_retry(self, doing: str, tries: Tries, error: MigrateError) -> float | None:
+        """How many seconds to wait before another try, which is counted; None where the budget is spent."""
         elapsed = anyio.current_time() - tries.began
         wait = tries.schedule.next_wait(self.policies.choose(error), elapsed, retry_after(error))
-        if wait is None:
-            return False
-        self.retrying(doing, tries.schedule.tries, wait, error)
-        self.pool.add_later(wait, lane, job)
-        return True
+        if wait is not None:
+            self.retrying(doing, tries.schedule.tries, wait, error)
+        return wait
+
+    def age_of_move(self, crd: CRD, seen_for: float) -> float:
+        """How many seconds ago a CRD's storage version moved, at least."""
+        return move_age(crd.moved, server_now=self.calls.clock.now, seen_for=seen_for)
 
     async def pace(self) -> None:
         """Wait until one more object may be sent; a wait holds no slot and no worker."""

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from asyncmigrate._engine.crd_result import Stopped, failed
-from asyncmigrate._engine.pool import Lane
-from asyncmigrate._engine.session import Session
-from asyncmigrate._model import CRD
-from asyncmigrate._rules.errors.classify import Action, Operation
-from asyncmigrate._rules.safety.trim import TrimVerdict, may_trim
-from asyncmigrate.errors import MigrateError
+from collections.abc import Awaitable, Callable
 
-_TRIES = 10  # against writers of the CRD's status, of which there are few
+import anyio
+
+from asyncmigrate._engine.crd_result import Stopped, failed
+from asyncmigrate._engine.session import Session, Tries
+from asyncmigrate._model import CRD
+from asyncmigrate._results.report import TrimmedBy
+from asyncmigrate._rules.errors.classify import Action, Operation
+from asyncmigrate._rules.safety.trim import Trim, TrimDecision, may_trim
+from asyncmigrate.errors import MigrateError, TransportError
+
+_TRIES = 20  # against writers of the CRD's status, of which there are few, and answers that are lost
 
 
 class Trimmer:
     """The end of one CRD's migration."""
 
-    def __init__(self, session: Session, lane: Lane, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, *, dry_run: bool) -> None:
         self._session = session
-        self._lane = lane
         self._dry_run = dry_run
+        self.trimmed_by: TrimmedBy | None = None
+        self._unanswered = False  # a write of ours may have been done, though its answer was lost
 
-    async def trim(self, crd: CRD) -> tuple[TrimVerdict, str, str, CRD | None]:
-        """Trim if a fresh look allows it; a conflict means to look again.
+    async def trim(self, crd: CRD, confirm: Callable[[], Awaitable[None]]) -> TrimDecision:
+        """Trim if a fresh look allows it; a conflict or an answer that is lost means to look again.
 
         Args:
             crd: as it was when its objects were settled.
-
-        Returns:
-            The verdict, its reason, its sentence, and the CRD as it was seen last.
+            confirm: called after each look; raises Stopped where the objects are not settled any more.
         """
+        lost = Tries(anyio.current_time())
         for _ in range(_TRIES):
-            fresh = await self.fresh(crd.name)
-            verdict, reason, message = may_trim(crd, fresh)
-            if verdict is not TrimVerdict.TRIM or fresh is None or await self._write(fresh, crd):
-                return verdict, reason, message, fresh
+            decision = may_trim(crd, await self.fresh(crd.name))
+            await confirm()
+            if decision.trim is Trim.ALREADY:
+                self.trimmed_by = TrimmedBy.THIS_RUN if self._unanswered else TrimmedBy.OTHERS
+            if decision.trim is not Trim.YES or decision.fresh is None:
+                return decision
+            if await self._write(decision.fresh, crd, lost):
+                self.trimmed_by = None if self._dry_run else TrimmedBy.THIS_RUN
+                return decision
         message = "the CRD was written by others each time it was to be trimmed: run again"
-        return TrimVerdict.NO, "TrimConflict", message, None
+        return TrimDecision(Trim.NO, "TrimConflict", message)
 
     async def fresh(self, name: str) -> CRD | None:
         """The CRD as the server has it now; None where it is gone."""
@@ -47,17 +56,30 @@ class Trimmer:
         except MigrateError as error:
             raise Stopped(failed("LookupFailed", error)) from error
 
-    async def _write(self, fresh: CRD, settled: CRD) -> bool:
-        """Write, guarded by the uid and resource version of the fresh look; False where it has changed since."""
+    async def _write(self, fresh: CRD, settled: CRD, lost: Tries) -> bool:
+        """Write once, guarded by the uid and resource version of the fresh look; False where it has to look again.
+
+        Not even an answer that is lost is followed by the same write: the cluster may have been put back to an older
+        state meanwhile, with the CRD at the resource version that it had.
+        """
         session = self._session
 
         async def write() -> None:
             await session.calls.trim(fresh, settled.storage_version or "", dry_run=self._dry_run)
 
         try:
-            await session.ask(Operation.TRIM, self._lane, write, doing=f"trim {fresh.name}")
+            await session.pool.call(session.pool.lane(windowed=False), write)
         except MigrateError as error:
-            if session.classify(Operation.TRIM, error) in {Action.RECHECK, Action.GONE}:
+            self._unanswered = self._unanswered or (isinstance(error, TransportError) and not self._dry_run)
+            action = session.classify(Operation.TRIM, error)
+            if action is Action.RECHECK or (action is Action.RETRY and await self._waited(fresh, lost, error)):
                 return False
             raise Stopped(failed("TrimFailed", error)) from error
         return True
+
+    async def _waited(self, crd: CRD, lost: Tries, error: MigrateError) -> bool:
+        """Wait before another try; False where the time for that is up."""
+        wait = self._session.wait_before_retry(f"trim {crd.name}", lost, error)
+        if wait is not None:
+            await anyio.sleep(wait)
+        return wait is not None

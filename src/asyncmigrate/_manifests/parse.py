@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import yaml12
@@ -14,6 +14,8 @@ import yaml12
 from asyncmigrate._manifests.skip_schemas import without_schemas
 from asyncmigrate._model import CRD, CRD_GROUP, Name, Version
 from asyncmigrate.errors import ManifestError
+
+Document: TypeAlias = dict[Any, Any]
 
 # What may be an anchor or an alias; that it may stand in some text does no harm, but for time.
 _ANCHOR = re.compile(r"(?:[:,\[{-]|^)\s*&[^\s,\]}]+", re.MULTILINE)
@@ -26,27 +28,53 @@ def parse(text: bytes, source: str) -> Iterator[CRD]:
     Raises:
         ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed.
     """
-    for number, document in enumerate(_documents(text, source), start=1):
+    return (crd for crd, _ in _found(_documents(_decoded(text, source), source), source))
+
+
+def parse_whole(text: bytes, source: str) -> Iterator[tuple[CRD, Document]]:
+    """The same with the schemas, which are in the document that comes with each CRD.
+
+    Where the text has aliases, parts of a document may stand in several places of it, or inside themselves.
+    """
+    decoded = _decoded(text, source)
+    return _found(_json(decoded) or _whole_yaml(decoded, source), source)
+
+
+def _found(documents: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
+    for number, document in enumerate(documents, start=1):
         try:
             yield from _crds(document, source, number)
         except RecursionError as error:
             raise ManifestError("a List that is nested without end", source=source, document=number) from error
 
 
-def _documents(text: bytes, source: str) -> list[object]:
+def _decoded(text: bytes, source: str) -> str:
     try:
-        decoded = text.decode("utf-8-sig")
+        return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ManifestError(f"not UTF-8 text: {error.reason} at byte {error.start}", source=source) from error
+
+
+def _documents(decoded: str, source: str) -> list[object]:
+    if found := _json(decoded):
+        return found
+    with suppress(ValueError, RecursionError):
+        return _yaml(without_schemas(decoded))
+    # The whole text: for the line that an error is in, and for an alias to what is anchored in a schema.
+    return _whole_yaml(decoded, source)
+
+
+def _json(decoded: str) -> list[object] | None:
     try:
         if decoded.lstrip()[:1] == "{":
             return [json.loads(decoded)]
     except (ValueError, RecursionError):
         pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
-    with suppress(ValueError, RecursionError):
-        return _yaml(without_schemas(decoded))
+    return None
+
+
+def _whole_yaml(decoded: str, source: str) -> list[object]:
     try:
-        # The whole text: for the line that an error is in, and for an alias to what is anchored in a schema.
         return _yaml(decoded)
     except (ValueError, RecursionError) as error:
         problem = str(error).removeprefix("YAML parse error: ")
@@ -75,7 +103,7 @@ def _with_aliases(text: str) -> list[object]:
         raise ValueError(str(error)) from error
 
 
-def _crds(document: object, source: str, number: int) -> Iterator[CRD]:
+def _crds(document: object, source: str, number: int) -> Iterator[tuple[CRD, Document]]:
     if document is None:
         return  # an empty document, as templates leave them behind
     if not isinstance(document, dict) or not all(isinstance(document.get(k), str) for k in ("apiVersion", "kind")):
@@ -88,7 +116,7 @@ def _crds(document: object, source: str, number: int) -> Iterator[CRD]:
             full = {"apiVersion": document["apiVersion"], "kind": item_kind} | item if isinstance(item, dict) else item
             yield from _crds(full, source, number)
     elif kind == "CustomResourceDefinition" and document["apiVersion"].startswith(f"{CRD_GROUP}/"):
-        yield _crd(document, source, number)
+        yield _crd(document, source, number), document
 
 
 class _Names(msgspec.Struct):
@@ -107,12 +135,17 @@ class _Version(msgspec.Struct):
     storage: bool = False
 
 
+class _Conversion(msgspec.Struct):
+    strategy: str | None = None
+
+
 class _Spec(msgspec.Struct):
     group: Name
     names: _Names
     scope: Literal["Namespaced", "Cluster"] = "Namespaced"  # v1 requires it, v1beta1 had this default
     version: str | None = None  # v1beta1 only
     versions: list[_Version] | None = None
+    conversion: _Conversion | None = None
 
 
 class _Manifest(msgspec.Struct):
@@ -120,7 +153,7 @@ class _Manifest(msgspec.Struct):
     spec: _Spec
 
 
-def _crd(document: dict[object, object], source: str, number: int) -> CRD:
+def _crd(document: Document, source: str, number: int) -> CRD:
     version = str(document["apiVersion"]).partition("/")[2]
     if version not in {"v1", "v1beta1"}:
         raise ManifestError(
@@ -151,4 +184,5 @@ def _crd(document: dict[object, object], source: str, number: int) -> CRD:
         scope=spec.scope,
         versions=versions,
         labels=meta.labels or {},
+        webhook=((spec.conversion and spec.conversion.strategy) or "None") != "None",
     )

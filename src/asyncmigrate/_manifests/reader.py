@@ -1,4 +1,4 @@
-"""Reads the CRDs of manifests on demand, and keeps nothing but the CRDs."""
+"""Reads the CRDs of manifests on demand, and keeps nothing but the CRDs and what can be read only once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from asyncmigrate._manifests.parse import parse
-from asyncmigrate._manifests.sources import STDIN, is_url, texts
+from asyncmigrate._manifests.sources import STDIN, Source, is_url, source_of, texts
 from asyncmigrate._model import CRD
 
 _BATCH_SECONDS = 0.3  # shorter ones have the reader and the lookups wait for each other, and save nobody a wait
@@ -19,7 +19,11 @@ class Found(msgspec.Struct, frozen=True):
     """A CRD, and the file or URL that it was found in."""
 
     crd: CRD
-    source: str
+    origin: Source
+
+    @property
+    def source(self) -> str:
+        return self.origin.name
 
 
 class Reader:
@@ -52,5 +56,7 @@ class Reader:
             if source == STDIN or is_url(source):
                 yield None
             for name, text in texts(source, recursive=recursive):
+                origin = None
                 for crd in parse(text, name):
-                    yield Found(crd, name)
+                    origin = origin or source_of(name, text)
+                    yield Found(crd, origin)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from asyncmigrate.errors import ManifestError
 
@@ -13,8 +16,39 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json"})  # what kubectl reads in a fold
 _URL_SECONDS = 30
 
 
-def is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
+class Source(msgspec.Struct, frozen=True, eq=False):
+    """Where a text came from, to read it once more.
+
+    `kept` is a compressed copy of what comes only once, or may differ the next time: of standard input, pipes and URLs.
+    YAML's is a tenth of it. It is no temporary file, for there may be no place for one.
+    """
+
+    name: str
+    kept: bytes | None = None
+
+    def read(self) -> bytes:
+        """The text, once more.
+
+        Raises:
+            ManifestError: it is a file that has gone, or cannot be read any more.
+        """
+        if self.kept is not None:
+            return zlib.decompress(self.kept)
+        try:
+            return Path(self.name).read_bytes()
+        except OSError as error:
+            problem = f"cannot be read a second time, for its schemas: {error.strerror or error}"
+            raise ManifestError(problem, source=self.name) from error
+
+
+def is_url(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+def source_of(name: str, text: bytes) -> Source:
+    """What to remember of a text whose CRDs may have to be read once more."""
+    is_file = name != STDIN and not is_url(name) and Path(name).is_file()
+    return Source(name, None if is_file else zlib.compress(text, level=1))
 
 
 def texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:

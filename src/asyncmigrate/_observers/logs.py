@@ -12,6 +12,7 @@ from asyncmigrate._results.plan import Decision
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
+    CRDRelisted,
     CRDSettling,
     CRDStarted,
     Event,
@@ -55,7 +56,7 @@ class Logs(Plain):
                     self._log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
             case StateNotSaved(error=error):
                 self._log.warning("state not saved", error=error)
-            case ManifestsRead() | CRDStarted() | CRDSettling() | PageListed():
+            case ManifestsRead() | CRDStarted() | CRDSettling() | CRDRelisted() | PageListed():
                 self._log.info(_name(event), **msgspec.structs.asdict(event))
 
 

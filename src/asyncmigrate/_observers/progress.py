@@ -17,6 +17,7 @@ from asyncmigrate._results.report import CRDReport, Outcome
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
+    CRDRelisted,
     CRDSettling,
     CRDStarted,
     Event,
@@ -43,8 +44,9 @@ class Tally:
         self.finished = 0
         self.total: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
-        self.settling: set[str] = set()
+        self.settling: dict[str, float] = {}  # CRD to when its objects are listed
         self.failed = 0
+        self.failures_of: Counter[str] = Counter()
         self.retries = 0
         self.began = time.monotonic()
 
@@ -55,21 +57,25 @@ class Tally:
             case RunStarted(stale=stale):
                 self.stale = stale
                 self.began = time.monotonic()
-            case CRDSettling(crd=crd):
-                self.settling.add(crd)
+            case CRDSettling(crd=crd, wait=wait):
+                self.settling[crd] = time.monotonic() + wait
+            case CRDRelisted(crd=crd):
+                self.failed -= self.failures_of[crd]
+                self.total[crd] = self.done[crd] = self.failures_of[crd] = 0
             case PageListed(crd=crd, objects=objects, remaining=remaining):
-                self.settling.discard(crd)
+                self.settling.pop(crd, None)
                 self.total[crd] = max(self.total[crd], self.done[crd] + objects + (remaining or 0))
             case ObjectSettled(crd=crd):
                 self.done[crd] += 1
             case ObjectFailed(crd=crd):
                 self.done[crd] += 1
                 self.failed += 1
+                self.failures_of[crd] += 1
             case Retrying():
                 self.retries += 1
             case CRDFinished(report=report) if report.plan.decision is Decision.STALE:
                 self.finished += 1
-                self.settling.discard(report.name)
+                self.settling.pop(report.name, None)
 
     @property
     def decided(self) -> str:
@@ -83,7 +89,10 @@ class Tally:
         left = f", {words.duration((total - done) / rate)} left" if rate and total > done else ""
         failed = f", {words.number(self.failed)} failed" if self.failed else ""
         retries = f", {words.count(self.retries, 'retry', 'retries')}" if self.retries else ""
-        settling = f", waiting for {words.count(len(self.settling), 'CRD')} to settle" if self.settling else ""
+        settling = ""
+        if self.settling:
+            until = max(0.0, max(self.settling.values()) - time.monotonic())
+            settling = f", {words.count(len(self.settling), 'CRD')} listed in {words.duration(until)}"
         return (
             f"{words.number(self.finished)} of {words.count(self.stale, 'CRD')}, "
             f"{words.number(done)} of {words.count(total, 'object')}, {words.number(rate)}/s"
@@ -134,12 +143,25 @@ class Live:
                 self._advance(crd)
             case CRDFinished(report=report):
                 self._finish(report)
-            case StateNotSaved(error=error):
-                self._progress.console.print(f"warning: a killed run will begin anew: {error}", style="yellow")
-            case RunStarted() | Retrying() | CRDSettling():
+            case CRDSettling() | CRDRelisted() | StateNotSaved():
+                self._tell(event)
+            case RunStarted() | Retrying():
                 self._advance("")
             case _:
                 return
+
+    def _tell(self, event: CRDSettling | CRDRelisted | StateNotSaved) -> None:
+        """Print a line above the display: of CRDs that wait, and may be hundreds, for the first alone."""
+        console = self._progress.console
+        match event:
+            case CRDSettling(wait=wait, settle=settle):
+                if len(self._tally.settling) == 1:
+                    console.print(words.settling(wait, settle), style="dim")
+            case CRDRelisted(crd=crd, why=why):
+                console.print(f"{crd}: all objects are listed again: {why}", style="dim")
+            case StateNotSaved(error=error):
+                console.print(words.not_saved(error), style="yellow")
+        self._advance(event.crd if isinstance(event, CRDRelisted) else "")
 
     def _show(self, crd: str) -> None:
         if crd in self._hidden and len(self._rows) < _ROWS and self._tally.total[crd]:
@@ -183,10 +205,12 @@ class Lines(Plain):
                 self._say(self._tally.decided)
             case CRDFinished(report=report) if report.plan.decision is Decision.STALE:
                 self._say(f"{report.name}: {report.outcome}, {words.objects_line(report.objects)}: {report.message}")
-            case CRDSettling(crd=crd, wait=wait):
-                self._say(f"{crd}: its storage version has moved only just: listing in {words.duration(wait)}")
+            case CRDSettling(crd=crd, wait=wait, settle=settle):
+                self._say(f"{crd}: {words.settling(wait, settle)}")
+            case CRDRelisted(crd=crd, why=why):
+                self._say(f"{crd}: all objects are listed again: {why}")
             case StateNotSaved(error=error):
-                self._say(f"warning: a killed run will begin anew: {error}")
+                self._say(words.not_saved(error))
             case RunFinished():
                 return
             case _ if time.monotonic() >= self._next:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, SpecID, spec_id
-from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
-from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
+from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate.errors import UsageError
 
 API_VERSION = "asyncmigrate/v1"
@@ -57,6 +57,7 @@ def _found(crd: CRDPlan) -> dict[str, Any]:
         "objectsWaiting": crd.waiting,
         "missingRights": crd.missing,
         "webhookError": crd.webhook_error or None,
+        "prunes": crd.live.pruned if crd.live else (),
     }
 
 
@@ -68,6 +69,8 @@ def _changes(changes: Changes | None) -> dict[str, Any] | None:
         "dropped": changes.dropped,
         "unserved": changes.unserved,
         "storageMovesTo": changes.storage_moves_to,
+        "prunes": changes.prunes,
+        "requires": changes.requires,
     }
 
 
@@ -79,6 +82,9 @@ def _crd_report(crd: CRDReport) -> dict[str, Any]:
         "objects": crd.objects,
         "trimmed": crd.trimmed,
         "failures": crd.failures,
+        "trimmedBy": crd.trimmed_by,
+        "progress": crd.progress,
+        "pruning": crd.pruning,
     }
 
 
@@ -88,8 +94,8 @@ class _CRDEntry(msgspec.Struct, rename="camel", kw_only=True):
     outcome: Outcome
     reason: str
     objects: Objects
-    failures: tuple[Failure, ...]
     spec: SpecID | None = None
+    progress: Progress | None = None  # reports of older releases lack it
 
 
 class _ReportObject(msgspec.Struct, rename="camel", kw_only=True):
@@ -121,7 +127,7 @@ def read_unfinished(path: str) -> tuple[Unfinished, ...]:
 def _unfinished(crd: _CRDEntry) -> Unfinished | None:
     plan = CRDPlan(name=crd.name, decision=crd.decision, reason=crd.reason, message="")
     report = CRDReport(
-        plan=plan, outcome=crd.outcome, reason=crd.reason, message="", objects=crd.objects, failures=crd.failures
+        plan=plan, outcome=crd.outcome, reason=crd.reason, message="", objects=crd.objects, progress=crd.progress
     )
     left = report.unfinished
     return msgspec.structs.replace(left, spec=crd.spec) if left else None

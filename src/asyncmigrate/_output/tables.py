@@ -73,7 +73,7 @@ def report_table(report: Report) -> RenderableType:
             crd.name,
             Text(crd.outcome, _style(crd.outcome)),
             *(words.number(getattr(crd.objects, field)) for field in counts),
-            "yes" if crd.trimmed else "",
+            f"by {crd.trimmed_by}" if crd.trimmed_by else "",
             crd.message,
         )
     parts: list[RenderableType] = [table] if rows else []

@@ -27,6 +27,18 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def settling(wait: float, settle: float) -> str:
+    """What is waited for, and why."""
+    return (
+        f"the storage version moved less than {duration(settle)} ago, and a write that began before that may still be "
+        f"stored in the old version: objects are listed in {duration(wait)}"
+    )
+
+
+def not_saved(error: str) -> str:
+    return f"warning: progress cannot be saved, so a killed run starts from the beginning: {error}"
+
+
 def plan_line(plan: Plan) -> str:
     """One line: how many CRDs of each decision."""
     decisions = Counter(c.decision for c in plan.crds)
@@ -70,4 +82,8 @@ def changes_words(changes: Changes | None) -> str:
     parts += [f"{v} unserved" for v in changes.unserved]
     if changes.storage_moves_to:
         parts.append(f"storage to {changes.storage_moves_to}")
+    if changes.prunes:
+        parts.append(f"lacks {count(len(changes.prunes), 'field')}")
+    if changes.requires:
+        parts.append(f"requires {count(len(changes.requires), 'more field')}")
     return ", ".join(parts)

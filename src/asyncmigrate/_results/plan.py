@@ -39,15 +39,20 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         dropped: versions that only the cluster has.
         unserved: versions that both have, and that the manifest no longer serves.
         storage_moves_to: the manifest's storage version where it is not the live one, else None.
+        prunes: fields that live objects may have and that the manifest's schemas lack. The upgrade itself removes none;
+            the first write of an object after it does, and so does the next migration.
+        requires: fields that the manifest's storage version requires, without a default, and the live one does not.
     """
 
     added: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
     storage_moves_to: str | None = None
+    prunes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.dropped or self.unserved or self.storage_moves_to)
+        return any(getattr(self, field) for field in self.__struct_fields__)
 
 
 class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

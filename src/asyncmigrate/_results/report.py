@@ -6,9 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
-from asyncmigrate._model import ObjectRef
 from asyncmigrate._results.plan import CRDPlan, spec_id
-from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._results.unfinished import Progress, Unfinished
 
 OBJECTS_FAILED = "ObjectsFailed"  # the reason of a CRD all of whose other objects were settled
 
@@ -21,6 +20,29 @@ class Outcome(StrEnum):
     INCOMPLETE = "incomplete"
     BLOCKED = "blocked"
     FAILED = "failed"
+
+
+class TrimmedBy(StrEnum):
+    """Who wrote `status.storedVersions`."""
+
+    THIS_RUN = "this run"
+    OTHERS = "others"
+
+
+class PrunedObjects(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a dry run found of the fields that rewriting objects would remove.
+
+    Attributes:
+        fields: the fields that some object has, as paths.
+        objects: how many objects have any of them.
+        read: how many objects were read.
+        example: one that has some, as `namespace/name`; empty where none has.
+    """
+
+    fields: tuple[str, ...] = ()
+    objects: int = 0
+    read: int = 0
+    example: str = ""
 
 
 class Objects(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +92,11 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
         reason: the outcome in one CamelCase word.
         message: the outcome in a sentence.
         objects: the counts.
-        trimmed: `status.storedVersions` was stale and is now just the storage version.
+        trimmed_by: who trimmed `status.storedVersions`, which was stale and is now just the storage version; None where
+            it was not trimmed.
         failures: the objects that failed; of very many the first thousand, `objects.failed` counts all.
+        progress: from where on every newer object is in the storage version; None where that is not known.
+        pruning: what a dry run found of fields that would be removed; None where it did not look.
         refused: the cluster stopped answering or refused us, which is why the outcome is `failed`.
     """
 
@@ -80,8 +105,10 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     objects: Objects = Objects()
-    trimmed: bool = False
+    trimmed_by: TrimmedBy | None = None
     failures: tuple[Failure, ...] = ()
+    progress: Progress | None = None
+    pruning: PrunedObjects | None = None
     refused: bool = False
 
     @property
@@ -89,16 +116,17 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.plan.name
 
     @property
+    def trimmed(self) -> bool:
+        """`status.storedVersions` was stale and is now just the storage version."""
+        return self.trimmed_by is not None
+
+    @property
     def unfinished(self) -> Unfinished | None:
         """What is left of the CRD to do; None where it is migrated, or needed nothing."""
         if self.outcome in {Outcome.SKIPPED, Outcome.MIGRATED}:
             return None
         spec = spec_id(self.plan.live) if self.plan.live else None
-        objects = None
-        # Where others than the objects named are unsettled too, all have to be gone over.
-        if self.reason == OBJECTS_FAILED and len(self.failures) == self.objects.failed:
-            objects = tuple(ObjectRef(f.namespace, f.name) for f in self.failures)
-        return Unfinished(name=self.name, spec=spec, objects=objects)
+        return Unfinished(name=self.name, spec=spec, progress=self.progress)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,9 @@ TRIM_CRDS = Right(verb="patch", group=CRD_GROUP, resource=CRD_RESOURCE, subresou
 
 
 def needed(crd: CRD) -> tuple[Right, ...]:
-    """What migrating one CRD takes: list and patch its objects, get it, and patch its status."""
+    """What migrating one CRD takes: get, list and patch its objects, get it, and patch its status."""
     return (
+        Right(verb="get", group=crd.group, resource=crd.plural),
         Right(verb="list", group=crd.group, resource=crd.plural),
         Right(verb="patch", group=crd.group, resource=crd.plural),
         READ_CRDS,

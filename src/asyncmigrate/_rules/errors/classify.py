@@ -1,21 +1,20 @@
-"""Which errors end a call at once and which are worth another try: operation x status decides, and nothing else does.
-
-`Status.reason` comes before the bare code, for a proxy in front may change the code but hardly ever the body.
-"""
+"""What to do about an error, and what it says of the server: two tables over the causes."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
-from asyncmigrate.errors import APIError, MigrateError, TLSError, TransportError, UnreachableError
+from asyncmigrate._rules.errors.causes import Cause, cause_of
+from asyncmigrate.errors import APIError, MigrateError, TransportError
 
 
 class Operation(Enum):
     """What was asked of the server."""
 
-    LOOK_UP = auto()
+    LOOK_UP = auto()  # GET a CRD
     LIST = auto()
     REWRITE = auto()
+    LOOK_AT = auto()  # GET an object's metadata, which no admission webhook can answer
     TRIM = auto()
 
 
@@ -24,6 +23,7 @@ class Action(Enum):
 
     NEW = auto()  # looked up and not there: nothing to migrate
     GONE = auto()  # it was there and is not any more: settled, once that is certain
+    LOOK = auto()  # a GET says whether the object is gone
     RETRY = auto()
     ISOLATE = auto()  # an object on the page cannot be converted: find it, and list the others
     RESUME = auto()  # go on with the token in the 410's body, or start the list over
@@ -31,40 +31,47 @@ class Action(Enum):
     FAIL = auto()
 
 
-# apimachinery's metav1.StatusReason values with the codes that NewXxx gives them.
-CODE_OF_REASON = {
-    "Unauthorized": 401,
-    "Forbidden": 403,
-    "NotFound": 404,
-    "AlreadyExists": 409,
-    "Conflict": 409,
-    "Gone": 410,
-    "Expired": 410,
-    "Invalid": 422,
-    "ServerTimeout": 500,
-    "StoreReadError": 500,
-    "Timeout": 504,
-    "TooManyRequests": 429,
-    "BadRequest": 400,
-    "MethodNotAllowed": 405,
-    "NotAcceptable": 406,
-    "RequestEntityTooLarge": 413,
-    "UnsupportedMediaType": 415,
-    "InternalError": 500,
-    "ServiceUnavailable": 503,
+class Health(Enum):
+    """What an answer says about how much the server can take."""
+
+    GOOD = auto()
+    STRAINED = auto()  # what this CRD's requests meet: its webhook, its etcd, the way there
+    FULL = auto()  # the server as a whole
+
+
+# What is not in it fails.
+_ACTIONS: dict[Cause, Action | dict[Operation, Action]] = {
+    Cause.WEBHOOK_DOWN: Action.RETRY,
+    Cause.REINITIALIZING: Action.RETRY,
+    Cause.SERVER_FULL: Action.RETRY,
+    Cause.SERVER_ERROR: Action.RETRY,
+    Cause.NO_ANSWER: Action.RETRY,
+    Cause.UNREACHABLE: Action.RETRY,
+    Cause.WRONG_ADDRESS: Action.RETRY,
+    Cause.UNCONVERTIBLE: dict.fromkeys(Operation, Action.RETRY) | {Operation.LIST: Action.ISOLATE},
+    Cause.NOT_FOUND: {
+        Operation.LOOK_UP: Action.NEW,
+        Operation.LIST: Action.GONE,
+        Operation.REWRITE: Action.LOOK,
+        Operation.LOOK_AT: Action.GONE,
+        Operation.TRIM: Action.RECHECK,
+    },
+    Cause.CONFLICT: {Operation.REWRITE: Action.RETRY, Operation.TRIM: Action.RECHECK},
+    Cause.EXPIRED: {Operation.LIST: Action.RESUME},
 }
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-_NOT_FOUND = {
-    Operation.LOOK_UP: Action.NEW,
-    Operation.LIST: Action.GONE,
-    Operation.REWRITE: Action.GONE,
-    Operation.TRIM: Action.GONE,
-}
-
-
-def effective_code(error: APIError) -> int:
-    return CODE_OF_REASON.get(error.status.reason, error.status.code)
+_STRAINED = frozenset(
+    {
+        Cause.WEBHOOK_DOWN,
+        Cause.REINITIALIZING,
+        Cause.SERVER_ERROR,
+        Cause.NO_ANSWER,
+        Cause.UNREACHABLE,
+        Cause.TLS,
+        Cause.WRONG_ADDRESS,
+    }
+)
+# What the requests of a run meet while etcd or the API server is being restarted, or restored from a backup.
+_OUTAGE = frozenset({Cause.SERVER_ERROR, Cause.NO_ANSWER, Cause.UNREACHABLE, Cause.REINITIALIZING})
 
 
 def classify(operation: Operation, error: MigrateError, *, contacted: bool = True) -> Action:
@@ -73,30 +80,19 @@ def classify(operation: Operation, error: MigrateError, *, contacted: bool = Tru
     `contacted` tells whether this server has answered before: an address that never did is most likely wrong, and a
     person at a terminal should not wait for it.
     """
-    if isinstance(error, APIError):
-        if operation is Operation.LIST and is_unconvertible(error):
-            return Action.ISOLATE
-        return _classify_code(operation, effective_code(error))
-    if isinstance(error, TLSError):
+    cause = cause_of(error)
+    if cause is Cause.UNREACHABLE and not contacted:
         return Action.FAIL
-    if isinstance(error, UnreachableError):
-        return Action.RETRY if contacted else Action.FAIL
-    return Action.RETRY if isinstance(error, TransportError) else Action.FAIL
+    found = _ACTIONS.get(cause, Action.FAIL)
+    return found.get(operation, Action.FAIL) if isinstance(found, dict) else found
 
 
-def _classify_code(operation: Operation, code: int) -> Action:
-    if code in TRANSIENT:
-        return Action.RETRY
-    match code, operation:
-        case 404, _:
-            return _NOT_FOUND[operation]
-        case 409, Operation.REWRITE:
-            return Action.RETRY
-        case 409, Operation.TRIM:
-            return Action.RECHECK
-        case 410, Operation.LIST:
-            return Action.RESUME
-    return Action.FAIL
+def health_of(error: MigrateError) -> Health:
+    """Say what an error tells about the server: whether fewer requests should be in flight, and whose."""
+    cause = cause_of(error)
+    if cause is Cause.SERVER_FULL:
+        return Health.FULL
+    return Health.STRAINED if cause in _STRAINED else Health.GOOD
 
 
 def reason_of(error: MigrateError) -> str:
@@ -112,48 +108,16 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, MigrateError) and classify(Operation.LOOK_UP, error) is Action.RETRY
 
 
-def is_webhook_down(error: MigrateError) -> bool:
-    """Tell a webhook that does not answer from one that says no; certificates being rotated take 60 to 90 s.
-
-    The API server prefixes both with the same words; only a call that failed carries Go's `Post "<url>"`.
-    """
-    if not isinstance(error, APIError) or effective_code(error) != 500:  # noqa: PLR2004 -- InternalError
-        return False
-    message = error.status.message
-    return "failed calling webhook" in message or ("conversion webhook for" in message and 'Post "' in message)
+def is_webhook_down(error: Exception) -> bool:
+    """Tell a webhook that does not answer from one that says no; certificates being rotated take 60 to 90 s."""
+    return cause_of(error) is Cause.WEBHOOK_DOWN
 
 
-_UNCONVERTIBLE = (
-    "conversion webhook for",
-    "request to convert CR from an invalid group/version",
-    "unable to convert",
-    "object not decodable",
-)
-
-
-def is_unconvertible(error: MigrateError) -> bool:
-    """Tell a stored object that the server cannot decode or convert, which fails every list that it is on."""
-    if not isinstance(error, APIError) or effective_code(error) != 500 or is_webhook_down(error):  # noqa: PLR2004
-        return False
-    return any(words in error.status.message for words in _UNCONVERTIBLE)
-
-
-def is_server_full(error: MigrateError) -> bool:
-    """Tell a server that lets no more in, whoever asks for what; one that reads a CRD's objects anew is not full."""
-    if not isinstance(error, APIError) or effective_code(error) != 429:  # noqa: PLR2004 -- TooManyRequests
-        return False
-    return "storage is (re)initializing" not in error.status.message
-
-
-def means_overload(error: MigrateError) -> bool:
-    """Tell whether an error says that there is too much in flight, so that the window is cut."""
-    if isinstance(error, APIError):
-        return effective_code(error) in TRANSIENT and not is_unconvertible(error)
-    return isinstance(error, TransportError)
+def is_outage(error: Exception) -> bool:
+    """Tell an error that a restart of the server or of etcd would cause, among others."""
+    return cause_of(error) in _OUTAGE
 
 
 def is_refusal(error: MigrateError) -> bool:
     """Tell whether an error means that the cluster cannot be reached or refuses us, whatever we ask for."""
-    if isinstance(error, APIError):
-        return effective_code(error) in {401, 403}
-    return isinstance(error, TransportError)
+    return isinstance(error, TransportError) or cause_of(error) in {Cause.UNAUTHORIZED, Cause.FORBIDDEN}

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
-from datetime import datetime, timedelta
 
 import msgspec
 
 from asyncmigrate._model import CRD, ObjectRef
 from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.stamps import is_stamp, seconds_of, stamp_of
 
 PROOF_MARGIN = 60.0  # seconds; for API servers that lag, and for clocks that differ
-_STAMP = "%Y-%m-%dT%H:%M:%SZ"
-_IS_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What is written after both was encoded in the storage version; an empty one proves nothing."""
+    """Objects written after both values are in the storage version. Empty: nothing is proven."""
 
     resource_version: str = ""
     stamp: str = ""
 
 
-def bound_of(crd: CRD, *, margin: float, settle: float) -> Bound:
+def bound_of(crd: CRD, *, margin: float, settle: float, server_now: float | None) -> Bound:
     """The bound that a CRD's last write sets.
 
     Every write that adds or changes a value stamps its managedFields entry with the time; one that only removes, or
@@ -32,18 +29,23 @@ def bound_of(crd: CRD, *, margin: float, settle: float) -> Bound:
     which may have lagged, or whose clock may have been off. So both have to be later.
 
     Args:
-        crd: as the server had it; without managedFields there is no proof.
+        crd: as the server had it. Without an entry that says when its storage version moved there is no proof, nor
+            where one of its stamps is in the future: clients may send any.
         margin: seconds by which an object's newest stamp must be later than the CRD's.
-        settle: how long API servers may take to take up a new storage version, in seconds: never less than that.
+        settle: how long a write in the old version may still land after the move, in seconds: never less than that.
+        server_now: the server's clock, in seconds since the epoch; None where it is not known.
     """
-    if not _IS_STAMP(crd.stamped):
+    newest = seconds_of(crd.stamped)
+    if newest is None or seconds_of(crd.moved) is None or server_now is None or newest > server_now:
         return Bound()
-    at = datetime.fromisoformat(crd.stamped) + timedelta(seconds=math.ceil(max(margin, settle)))
-    return Bound(crd.resource_version, at.strftime(_STAMP))
+    return Bound(crd.resource_version, stamp_of(newest + math.ceil(max(margin, settle))))
 
 
-def is_proven(ref: ObjectRef, bound: Bound) -> bool:
-    """Tell whether an object was written in the storage version, from what a list says of it."""
-    # Stamps are RFC 3339 in UTC and whole seconds: they sort as text.
-    later = bound.stamp != "" and ref.stamped > bound.stamp
-    return later and is_newer(ref.resource_version, bound.resource_version) and _IS_STAMP(ref.stamped) is not None
+def is_proven(ref: ObjectRef, bound: Bound, not_after: str) -> bool:
+    """Tell whether an object was written in the storage version, from what a list says of it.
+
+    `not_after` is the server's now as a stamp: a later one proves nothing, for a client may have sent it.
+    """
+    if not bound.stamp or not bound.stamp < ref.stamped <= not_after:
+        return False
+    return is_newer(ref.resource_version, bound.resource_version) and is_stamp(ref.stamped)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from asyncmigrate._model import CRD
+from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.safety.resource_versions import is_newer
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One CRD whose migration has begun.
 
-    Any object whose resource version is above `resource_version`, taken when rewriting began and storage had settled,
-    has been written since in the storage version: by that run or by anyone else.
+    Any object whose resource version is above `resource_version`, that of the list that rewriting began with, has been
+    written since in the storage version, by that run or by anyone else: the move was `move_age` seconds old by then.
+    That holds for a cluster that was put back to an older state too: what the backup brings back is not above it.
     """
 
     cluster: str
@@ -22,14 +24,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     storage_version: str
     changed: str
     resource_version: str
+    move_age: float = 0.0  # records of older releases lack it, and hold only for runs that ask for no age
 
     @property
     def key(self) -> str:
-        return f"{self.cluster}/{self.name}"
+        return key_of(self.cluster, self.name)
 
 
-def record_of(crd: CRD, cluster: str, resource_version: str) -> Record:
-    """The record of a CRD whose rewriting begins at a list's `resource_version`."""
+def key_of(cluster: str, name: str) -> str:
+    return f"{cluster}/{name}"
+
+
+def record_of(crd: CRD, cluster: str, resource_version: str, age: float) -> Record | None:
+    """The record of a CRD whose rewriting begins at a list's `resource_version`, with a move that is `age` seconds old.
+
+    None where the CRD does not say when it was changed: after a restore of etcd and another move it looks the same.
+    """
+    if not (crd.uid and crd.changed and crd.moved):
+        return None
     return Record(
         cluster=cluster,
         name=crd.name,
@@ -38,10 +50,29 @@ def record_of(crd: CRD, cluster: str, resource_version: str) -> Record:
         storage_version=crd.storage_version or "",
         changed=crd.changed,
         resource_version=resource_version,
+        move_age=age,
     )
 
 
-def may_resume(record: Record, crd: CRD, cluster: str, list_version: str) -> bool:
-    """Tell whether `record` still speaks of this CRD, on a cluster that has not been put back to an older state."""
-    same = record_of(crd, cluster, record.resource_version) == record
-    return same and bool(crd.uid) and not is_newer(record.resource_version, list_version)
+def record_left(left: Unfinished, now: Record, *, here: set[str]) -> Record | None:
+    """What an earlier run's report says of the CRD that `now` is the record of; None where it says nothing that helps.
+
+    `here` are the names of this cluster: a report of another one says nothing of it.
+    """
+    spec, progress = left.spec, left.progress
+    if spec is None or progress is None or progress.cluster not in here:
+        return None
+    return msgspec.structs.replace(
+        now,
+        uid=spec.uid,
+        generation=spec.generation,
+        changed=spec.changed,
+        resource_version=progress.resource_version,
+        move_age=progress.move_age,
+    )
+
+
+def may_resume(record: Record, now: Record, *, settle: float) -> bool:
+    """Tell whether `record` still speaks of the CRD that `now` is the record of, for a run that asks for `settle`."""
+    same = msgspec.structs.replace(now, resource_version=record.resource_version, move_age=record.move_age) == record
+    return same and record.move_age >= settle and not is_newer(record.resource_version, now.resource_version)

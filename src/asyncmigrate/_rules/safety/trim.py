@@ -4,56 +4,47 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+import msgspec
+
 from asyncmigrate._model import CRD
-from asyncmigrate._rules.decisions.versions import access_version
+from asyncmigrate._rules.safety.spec_changes import Effect, SpecChange, spec_change
 
 
-class TrimVerdict(Enum):
-    TRIM = auto()
+class Trim(Enum):
+    YES = auto()
     ALREADY = auto()  # somebody else wrote just what we would
-    AGAIN = auto()  # the spec changed under us without saying how: go over the objects once more
+    AGAIN = auto()  # go over the objects once more
     GONE = auto()
     NO = auto()
 
 
-def may_trim(planned: CRD, fresh: CRD | None) -> tuple[TrimVerdict, str, str]:
-    """Compare the CRD that the run was planned on with what the server has now: a verdict, a reason and a sentence."""
-    if fresh is None:
-        return TrimVerdict.GONE, "CRDDeleted", "the CRD was deleted during the run, and its objects with it"
-    if fresh.uid != planned.uid:
-        return TrimVerdict.NO, "CRDReplaced", "the CRD was deleted and created anew during the run: run again"
-    if fresh.storage_version != planned.storage_version:
-        return (
-            TrimVerdict.NO,
-            "StorageVersionMoved",
-            (
-                f"the storage version moved from {planned.storage_version} to {fresh.storage_version} during the run: "
-                "run again"
-            ),
-        )
-    if access_version(planned) not in fresh.served_versions:
-        return (
-            TrimVerdict.NO,
-            "VersionNotServed",
-            f"{access_version(planned)} stopped being served during the run, so a 404 proves nothing: run again",
-        )
-    if fresh.stored_versions == (planned.storage_version,):
-        return TrimVerdict.ALREADY, "Migrated", f"every object is stored in {planned.storage_version}"
-    if set(fresh.stored_versions) != set(planned.stored_versions):
-        was, now = ", ".join(planned.stored_versions), ", ".join(fresh.stored_versions)
-        return (
-            TrimVerdict.NO,
-            "StoredVersionsChanged",
-            f"storedVersions changed from [{was}] to [{now}] during the run: run again",
-        )
-    if fresh.generation != planned.generation:
-        # Storage may have moved away and back: what was settled before that proves nothing.
-        return (
-            TrimVerdict.AGAIN,
-            "SpecChanged",
-            (
-                f"the CRD's spec kept changing during the run (generation {planned.generation} to {fresh.generation}): "
-                "run again"
-            ),
-        )
-    return TrimVerdict.TRIM, "Migrated", f"every object is stored in {planned.storage_version}"
+class TrimDecision(msgspec.Struct, frozen=True):
+    """Whether to trim, for programs and for people; `fresh` is the CRD that it was decided on."""
+
+    trim: Trim
+    reason: str
+    message: str
+    fresh: CRD | None = None
+
+
+_OF_CHANGE = {Effect.AGAIN: Trim.AGAIN, Effect.GONE: Trim.GONE, Effect.STOP: Trim.NO}
+
+
+def may_trim(settled: CRD, fresh: CRD | None) -> TrimDecision:
+    """Compare the CRD as it was when its objects were settled with what the server has now."""
+    change = spec_change(settled, fresh)
+    if fresh is None or change.effect is not Effect.NONE:
+        return decision_of(change, fresh)
+    done = f"every object is stored in {settled.storage_version}"
+    if fresh.stored_versions == (settled.storage_version,):
+        return TrimDecision(Trim.ALREADY, "Migrated", done, fresh)
+    if set(fresh.stored_versions) != set(settled.stored_versions):
+        was, now = ", ".join(settled.stored_versions), ", ".join(fresh.stored_versions)
+        message = f"storedVersions changed from [{was}] to [{now}] during the run: run again"
+        return TrimDecision(Trim.NO, "StoredVersionsChanged", message, fresh)
+    return TrimDecision(Trim.YES, "Migrated", done, fresh)
+
+
+def decision_of(change: SpecChange, fresh: CRD | None) -> TrimDecision:
+    """What a change of the CRD means for its trim."""
+    return TrimDecision(_OF_CHANGE[change.effect], change.reason, change.message, fresh)

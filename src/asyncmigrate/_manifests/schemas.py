@@ -1,0 +1,122 @@
+"""Reads the schemas of a manifest's CRD: a second read of its source, for the few CRDs whose schemas are needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from asyncmigrate._manifests.parse import Document, parse_whole
+from asyncmigrate._manifests.reader import Found
+from asyncmigrate._manifests.sources import Source
+from asyncmigrate._model import CRD
+from asyncmigrate._rules.safety.pruning import ANYTHING
+from asyncmigrate.errors import ManifestError
+
+Schemas = dict[str, Any]  # version name to its openAPIV3Schema, decoded; None where it has none
+
+# Where a document but the first starts (YAML 1.2, c-directives-end): no scalar may have this at the start of a line.
+_MARK = re.compile(rb"\n---(?=\s|\Z)")
+# What may be a CRD's name, in YAML or JSON; it has dots.
+_NAME = re.compile(rb"name[\"']?\s*:\s*[\"']?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
+_MOST_VALUES = 1_000_000  # in the schemas of one CRD; the server takes 3 MB of text
+
+
+class SchemaReader:
+    """Reads the schemas of one CRD after the other; blocking, so call it from a thread, one call at a time.
+
+    It holds on to the text of the source that it read last: ask for the CRDs of one source one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._origin: Source | None = None
+        self._pieces = _Pieces(b"", "")
+
+    def read(self, found: Found) -> Schemas:
+        """The schema of each version of a CRD.
+
+        Where `spec.preserveUnknownFields` is true, as v1beta1 has it by default, each is `ANYTHING`.
+
+        Raises:
+            ManifestError: the source has changed since its CRDs were read, or cannot be read any more.
+        """
+        if found.origin is not self._origin:
+            self._origin, self._pieces = None, _Pieces(b"", "")  # lets go of the last text before the next is read
+            self._pieces = _Pieces(found.origin.read(), found.source)
+            self._origin = found.origin
+        schemas = self._pieces.take(found.crd)
+        if schemas is None:
+            problem = f"it has changed since CRD {found.crd.name} was read from it: try again"
+            raise ManifestError(problem, source=found.source)
+        return schemas
+
+
+class _Pieces:
+    """A text in pieces, one for each document mark, of which only those are parsed that may hold a CRD asked for."""
+
+    def __init__(self, text: bytes, source: str) -> None:
+        self._text = text
+        self._source = source
+        self._marks = [0, *(mark.start() + 1 for mark in _MARK.finditer(text)), len(text)]
+        self._named: dict[bytes, dict[int, None]] = {}  # by a name: the pieces that it is in, in order
+        for name in _NAME.finditer(text):
+            self._named.setdefault(name[1], {})[bisect(self._marks, name.start()) - 1] = None
+        # The schemas of CRDs that came along, in a List for one. They are JSON, which takes a tenth of the memory.
+        self._ready: dict[bytes, bytes] = {}
+
+    def take(self, crd: CRD) -> Schemas | None:
+        """The schemas of a CRD; None where there is no such CRD."""
+        key = msgspec.json.encode(crd)
+        for piece in self._named.get(crd.name.encode(), ()):
+            if key not in self._ready:
+                with suppress(ManifestError):  # cut from a text that has tags of its own, say
+                    self._parse(self._text[self._marks[piece] : self._marks[piece + 1]])
+        if key not in self._ready:
+            self._parse(self._text)
+        schemas = self._ready.pop(key, None)
+        return None if schemas is None else json.loads(schemas)
+
+    def _parse(self, text: bytes) -> None:
+        has_aliases = b"&" in text and b"*" in text
+        for crd, document in parse_whole(text, self._source):
+            schemas = _schemas(document)
+            if has_aliases and _is_endless(schemas):
+                raise ManifestError(f"the schemas of CRD {crd.name} have too many values", source=self._source)
+            try:
+                # Keys that are no text become it, as they do for kubectl.
+                as_json = json.dumps(schemas, skipkeys=True, default=str).encode()
+            except RecursionError as error:
+                raise ManifestError(f"the schemas of CRD {crd.name} are too deep", source=self._source) from error
+            self._ready.setdefault(msgspec.json.encode(crd), as_json)
+
+
+def _schemas(document: Document) -> Schemas:
+    spec, is_old = document["spec"], str(document["apiVersion"]).endswith("/v1beta1")
+    keeps_all = spec.get("preserveUnknownFields")
+    if keeps_all or (keeps_all is None and is_old):
+        return {name: ANYTHING for name, _ in _versions(spec)}
+    common = _schema(spec.get("validation")) if is_old else None
+    return {name: _schema(schema) or common for name, schema in _versions(spec)}
+
+
+def _versions(spec: Document) -> list[tuple[str, object]]:
+    return [(v["name"], v.get("schema")) for v in spec.get("versions") or ()] or [(spec["version"], None)]
+
+
+def _schema(holder: object) -> object:
+    return holder.get("openAPIV3Schema") if isinstance(holder, dict) else None
+
+
+def _is_endless(value: object) -> bool:
+    """Whether aliases repeat things so often, or inside themselves, that they should not be written out."""
+    seen, todo = 0, [value]
+    while todo and seen <= _MOST_VALUES:
+        found = todo.pop()
+        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+        seen += len(inner)
+        todo += inner
+    return seen > _MOST_VALUES

@@ -1,0 +1,157 @@
+"""etcd is put back to an older state: what the backup brings back is not taken for migrated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from asyncmigrate import Cluster, Outcome, Report, plan, run
+from tests.bed import real
+from tests.bed.bed import MERGE, Bed, EmbeddedBed, open_embedded, open_real
+from tests.bed.scenes import Manifest, crd, obj
+
+OBJECTS = 5
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.real)])
+async def own_bed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bed]:
+    """A server of the test's own, for it is put back to an older state."""
+    if request.param == "embedded":
+        async with open_embedded(tmp_path) as embedded_bed:
+            yield embedded_bed
+        return
+    request.getfixturevalue("has_real_server")
+    with real.start(tmp_path) as server:
+        async with open_real(server, tmp_path) as real_bed:
+            yield real_bed
+
+
+async def stale(bed: Bed) -> Manifest:
+    before = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(before)
+    await bed.create(before, *(obj(before, "v1", f"w-{n}") for n in range(OBJECTS)))
+    return await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
+
+
+async def migrate(bed: Bed, **how: Any) -> Report:  # noqa: ANN401 -- run's own options
+    async with bed.cluster() as cluster:
+        return await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]), settle=0, **how)
+
+
+async def grow(bed: Bed, manifest: Manifest, writes: int) -> None:
+    """Let the cluster write more than the backup lost, so that resource versions alone tell nothing."""
+    for number in range(writes):
+        path = "/api/v1/namespaces/default"
+        patch = {"metadata": {"annotations": {"touched": str(number)}}}
+        (await bed.http.patch(path, json=patch, headers=MERGE)).raise_for_status()
+    del manifest
+
+
+def deny_one(bed: Bed, client_hooks: list[Any]) -> None:
+    """Have the rewrite of one object fail, whichever the server is."""
+
+    async def deny(request: httpx.Request) -> None:
+        if request.method == "PATCH" and request.url.path.endswith("/w-1"):
+            request.url = request.url.copy_with(path=request.url.path + "/nonsense")
+
+    client_hooks.append(deny)
+    del bed
+
+
+@pytest.mark.timeout(200)
+async def test_what_a_backup_brings_back_before_the_trim_is_rewritten_again(own_bed: Bed) -> None:
+    bed = own_bed
+    await stale(bed)
+    name = f"widgets.{bed.group}"
+    saved = await bed.save()
+
+    async def restore() -> None:
+        await bed.restore(saved)
+        assert bed.stored_api_versions(name) == {"v1"}
+
+    looks = 0
+
+    async def hook(request: httpx.Request) -> None:
+        nonlocal looks
+        if request.method == "GET" and request.url.path.endswith(f"/{name}"):
+            looks += 1
+            if looks == 2:  # the first is the plan's; this one comes between the last rewrite and the trim
+                await restore()
+                raise httpx.ReadError("the server went away")
+
+    async with (
+        bed.client(event_hooks={"request": [hook]}, timeout=60) as client,
+        Cluster.from_httpx(client) as cluster,
+    ):
+        report = await run(cluster, await plan(cluster, names=[name]), settle=0)
+    assert looks >= 2
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert bed.stored_api_versions(name) == {"v2"}
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("how", ["report", "state"])
+async def test_what_a_backup_brings_back_between_two_runs_is_rewritten(own_bed: Bed, how: str, tmp_path: Path) -> None:
+    """Same uid, generation and change; four objects were done by the first run, and the backup brings them back."""
+    bed = own_bed
+    manifest = await stale(bed)
+    name = f"widgets.{bed.group}"
+    saved = await bed.save()
+    state = tmp_path / "state.json" if how == "state" else None
+
+    async def fail(request: httpx.Request) -> None:
+        if request.method == "PATCH" and request.url.path.endswith("/w-1"):
+            request.headers["Content-Type"] = "text/plain"  # which the server refuses
+
+    async with bed.client(event_hooks={"request": [fail]}, timeout=60) as client, Cluster.from_httpx(client) as cluster:
+        first = await run(cluster, await plan(cluster, names=[name]), settle=0, state=state)
+    assert (first.crds[0].objects.rewritten, first.crds[0].objects.failed) == (OBJECTS - 1, 1)
+    await bed.restore(saved)
+    assert bed.stored_api_versions(name) == {"v1"}
+    await grow(bed, manifest, 40)
+    report = await migrate(bed, unfinished=first.unfinished if how == "report" else None, state=state)
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert bed.stored_api_versions(name) == {"v2"}
+
+
+async def test_a_report_of_another_cluster_is_not_believed(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    async with open_embedded(tmp_path) as other:
+        other.group = embedded.group
+        await stale(embedded)
+        async with embedded.cluster() as cluster:
+            report = await run(cluster, await plan(cluster), settle=0, rewrite_all=True)
+        assert report.crds[0].progress
+        assert report.crds[0].progress.cluster == embedded.url
+        await stale(other)
+        left = report.crds[0].unfinished
+        assert left is None
+
+
+async def test_retrying_what_failed_asks_only_for_what_is_not_known_to_be_done(embedded: EmbeddedBed) -> None:
+    await stale(embedded)
+    embedded.server.faults.deny(name="w-1")
+    first = await migrate(embedded)
+    embedded.server.faults.clear()
+    embedded.server.requests.clear()
+    report = await migrate(embedded, unfinished=first.unfinished)
+    assert (report.crds[0].objects.proven, report.crds[0].objects.rewritten) == (OBJECTS - 1, 1)
+    sent = [s.path.rpartition("/")[2] for s in embedded.server.requests if s.method == "PATCH"]
+    assert sent == ["w-1", "status"]
+
+
+async def test_a_run_that_asks_for_an_older_move_believes_no_record_of_a_younger_one(embedded: EmbeddedBed) -> None:
+    await stale(embedded)
+    embedded.server.faults.deny(name="w-1")
+    first = await migrate(embedded)
+    assert first.crds[0].progress
+    embedded.server.faults.clear()
+    embedded.server.advance(3600)
+    async with embedded.cluster() as cluster:
+        made = await plan(cluster)
+        age = first.crds[0].progress.move_age
+        report = await run(cluster, made, settle=age + 1, proof_margin=1e6, unfinished=first.unfinished)
+    assert (report.crds[0].objects.proven, report.crds[0].objects.unchanged) == (0, OBJECTS - 1)
