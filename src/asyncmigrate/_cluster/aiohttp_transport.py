@@ -20,6 +20,7 @@ import aiohttp
 from kubernetes_asyncio.client.rest import RESTClientObject
 from yarl import URL
 
+from asyncmigrate._cluster.error_status import is_denied
 from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
@@ -86,7 +87,8 @@ class AiohttpTransport:
     async def send(self, request: Request, *, within: float | None) -> Response:
         epoch = self._epoch
         response = await self._exchange(request, within)
-        if response.status == _UNAUTHORIZED and await self._renew(epoch):
+        # An admission webhook may deny with a 401: that is no word about our credentials.
+        if response.status == _UNAUTHORIZED and not is_denied(response.body) and await self._renew(epoch):
             response = await self._exchange(request, within)
         return response
 

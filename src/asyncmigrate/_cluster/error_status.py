@@ -9,6 +9,7 @@ from http import HTTPStatus
 import msgspec
 
 from asyncmigrate._model import Status
+from asyncmigrate._rules.errors.causes import is_denial
 
 # Deep nesting is the reader's to survive, not ours to have.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -61,6 +62,11 @@ def read_status(code: int, headers: Mapping[str, str], body: bytes, *, now: floa
         details_group=details.group,
         continue_token=answer.metadata.continue_ if answer.metadata else "",
     )
+
+
+def is_denied(body: bytes) -> bool:
+    """Tell whether an error answer is what admission says of one request."""
+    return is_denial(read_status(0, {}, body, now=0.0).message)
 
 
 def _reason(code: int) -> str:

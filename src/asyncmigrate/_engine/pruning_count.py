@@ -13,7 +13,7 @@ from asyncmigrate._results.report import PrunedObjects
 from asyncmigrate._rules.decisions.decide import fields_in_words
 from asyncmigrate._rules.errors.classify import Operation
 from asyncmigrate._rules.safety.pruning import lost_from
-from asyncmigrate.errors import MigrateError
+from asyncmigrate.errors import ExpiredError, MigrateError
 
 T = TypeVar("T")
 
@@ -74,7 +74,12 @@ class PruningCount:
                 async def ask(resource: Resource = resource, token: str = token) -> tuple[list[dict[str, Any]], str]:
                     return await calls.list_whole(resource, token=token, limit=_PAGE)
 
-                objects, following = await self._ask(Operation.LIST, crd, ask)
+                try:
+                    objects, following = await self._ask(Operation.LIST, crd, ask)
+                except ExpiredError as error:  # the token in it goes on from the same place
+                    objects, following = [], error.status.continue_token
+                    if not following:
+                        raise
                 for obj in objects:
                     name = _name_of(obj)
                     lost[name] = lost.get(name, ()) + lost_from(obj, schemas.get(crd.storage_version or ""))

@@ -10,7 +10,7 @@ import msgspec
 from asyncmigrate._cluster.decode.answer import ListMeta, check_kind, decoded
 from asyncmigrate._cluster.error_status import excerpt
 from asyncmigrate._model import CRD, CRDGlance, CRDPage, Name, Version
-from asyncmigrate._rules.safety.pruning import pruned_paths
+from asyncmigrate._rules.safety.pruning import ANYTHING, pruned_paths
 from asyncmigrate.errors import BadAnswerError
 
 Schemas = Mapping[str, Any]  # version name to its openAPIV3Schema, decoded
@@ -112,7 +112,8 @@ def crd(body: bytes, name: str) -> CRD:
 def crd_and_schemas(body: bytes, name: str) -> tuple[CRD, Schemas]:
     """The same with its schemas, which are large: keep them no longer than needed."""
     answer = _asked_for(body, name)
-    return _crd(answer), {v.name: _schema(v) for v in answer.spec.versions}
+    keeps_all = answer.spec.preserve_unknown_fields
+    return _crd(answer), {v.name: ANYTHING if keeps_all else _schema(v) for v in answer.spec.versions}
 
 
 def crd_page(body: bytes) -> CRDPage:
