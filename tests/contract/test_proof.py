@@ -70,3 +70,19 @@ async def test_a_write_that_only_takes_away_or_changes_nothing_leaves_no_stamp(b
     moved = max(m["time"] for m in (await bed.live_crd(f"widgets.{bed.group}"))["metadata"]["managedFields"])
     assert sorted(name for name, stamp in newest.items() if stamp <= moved) == NO_PROOF
     assert newest["forgotten"] == ""
+
+
+async def test_a_time_in_the_future_that_a_client_sent_proves_nothing(bed: Bed) -> None:
+    """Any client may send managedFields with any time."""
+    before = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(before)
+    await bed.create(before, obj(before, "v1", "w"))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
+    path = bed.path(before, "v1", name="w")
+    live = (await bed.http.get(path)).json()
+    entry = live["metadata"]["managedFields"][0] | {"manager": "liar", "time": "2099-01-01T00:00:00Z"}
+    live["metadata"]["managedFields"].append(entry)
+    (await bed.http.put(path, json=live)).raise_for_status()
+    await bed.pass_time(MARGIN + 1.5)
+    objects = await migrate(bed, proof_margin=MARGIN)
+    assert (objects.listed, objects.proven) == (1, 0)

@@ -159,8 +159,9 @@ class Migration:
 
     def _rehearsed(self) -> CRDResult:
         counted = f"; {self._pruning.words}" if self._pruning else ""
-        if self._plan.decision is Decision.BLOCKED:
-            return CRDResult(Outcome.BLOCKED, self._plan.reason, f"{self._plan.message}{counted}")
+        if self._plan.decision is Decision.BLOCKED and self._pruning:
+            remedy = f"add the fields to the schema of {self._crd.storage_version}, or give --allow-pruning"
+            return CRDResult(Outcome.BLOCKED, self._plan.reason, f"{self._pruning.words}: {remedy}")
         message = f"every object can be rewritten{counted}; nothing was changed (dry run)"
         return CRDResult(Outcome.SKIPPED, "Rehearsed", message)
 
