@@ -23,19 +23,16 @@ from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.runner import run
-from asyncmigrate._engine.session import MAX_IN_FLIGHT
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
+from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
 from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
 from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
-from asyncmigrate._rules.flow.retry_schedule import WEBHOOK_POLICY
-from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
-from asyncmigrate._rules.safety.proof import PROOF_MARGIN
 from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
@@ -65,20 +62,13 @@ class OutputOptions(msgspec.Struct, frozen=True):
         return Live(console) if console.is_terminal else Lines(console)
 
 
-class RunOptions(msgspec.Struct, kw_only=True):
-    """How to run: what `run` takes; `ask` shows the plan and asks first. A `state` of None keeps none."""
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as the command does it: `ask` shows the plan and asks first, a `state` of None keeps none."""
 
-    ask: bool = True
-    dry_run: bool = False
-    max_in_flight: int = MAX_IN_FLIGHT
-    rate: float | None = None
-    settle: float = SETTLE_SECONDS
-    proof_margin: float = PROOF_MARGIN
-    rewrite_all: bool = False
+    options: RunOptions = RunOptions()
     allow_pruning: bool = False
-    skip_blocked: bool = False
+    ask: bool = False
     state: Path | None = None
-    webhook_wait: float = WEBHOOK_POLICY.max_seconds
     unfinished: tuple[Unfinished, ...] | None = None
 
 
@@ -101,7 +91,7 @@ def run_command(
     connection: Connection,
     choice: CRDOptions,
     show: OutputOptions,
-    how: RunOptions,
+    job: Job,
     *,
     state: StateOptions,
     retry_failed: str | None,
@@ -109,28 +99,28 @@ def run_command(
     """`asyncmigrate run`."""
 
     async def body() -> Exit:
-        chosen, told = choice, msgspec.structs.replace(how, state=_state_file(state))
+        chosen, told = choice, msgspec.structs.replace(job, state=_state_file(state))
         if retry_failed is not None:
-            told.unfinished = read_unfinished(retry_failed)
-            chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in told.unfinished))
-            if not told.unfinished:
+            left = read_unfinished(retry_failed)
+            if not left:
                 click.echo(f"{retry_failed} has nothing left to do", err=True)
                 return Exit.OK
+            told = msgspec.structs.replace(told, unfinished=left)
+            chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in left))
         return await _plan_and_run(connection, chosen, show, told)
 
     return guarded(body)
 
 
-async def _plan_and_run(connection: Connection, choice: CRDOptions, show: OutputOptions, how: RunOptions) -> Exit:
+async def _plan_and_run(connection: Connection, choice: CRDOptions, show: OutputOptions, job: Job) -> Exit:
     async with _open(connection) as cluster:
         with show.display() as display:
-            made = await _plan(
-                cluster, choice, display, allow_pruning=how.allow_pruning, max_in_flight=how.max_in_flight
-            )
-        if how.ask and made.stale and not await _confirmed(made, show):
+            most = job.options.max_in_flight
+            made = await _plan(cluster, choice, display, allow_pruning=job.allow_pruning, max_in_flight=most)
+        if job.ask and made.stale and not await _confirmed(made, show):
             click.echo("nothing was written", err=True)
             return Exit.OK
-        return await run_and_print(cluster, made, show, how)
+        return await run_and_print(cluster, made, show, job)
 
 
 def _state_file(state: StateOptions) -> Path | None:
@@ -148,7 +138,7 @@ def _state_file(state: StateOptions) -> Path | None:
     return path
 
 
-async def run_and_print(cluster: Cluster, made: Plan, show: OutputOptions, how: RunOptions) -> Exit:
+async def run_and_print(cluster: Cluster, made: Plan, show: OutputOptions, job: Job) -> Exit:
     """Run a plan and print its report, also when interrupted: then with what was done by then."""
     last: list[Report] = []
 
@@ -161,22 +151,15 @@ async def run_and_print(cluster: Cluster, made: Plan, show: OutputOptions, how: 
             await run(
                 cluster,
                 made,
-                dry_run=how.dry_run,
-                skip_blocked=how.skip_blocked,
-                unfinished=how.unfinished,
-                max_in_flight=how.max_in_flight,
-                rate=how.rate,
-                settle=how.settle,
-                proof_margin=how.proof_margin,
-                rewrite_all=how.rewrite_all,
-                state=how.state,
-                webhook_policy=msgspec.structs.replace(WEBHOOK_POLICY, max_seconds=how.webhook_wait),
+                unfinished=job.unfinished,
+                state=job.state,
                 observers=[display, keep],
+                **msgspec.structs.asdict(job.options),
             )
     finally:
         for report in last:
             show.result(report)
-    return exits.for_report(last[0], skip_blocked=how.skip_blocked)
+    return exits.for_report(last[0], skip_blocked=job.options.skip_blocked)
 
 
 def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
@@ -231,7 +214,7 @@ async def _plan(
     display: Display,
     *,
     allow_pruning: bool,
-    max_in_flight: int = MAX_IN_FLIGHT,
+    max_in_flight: int = PlanOptions().max_in_flight,
 ) -> Plan:
     return await plan(
         cluster,

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from asyncmigrate._cli.commands import OutputOptions, RunOptions, guarded, loaded, run_and_print
+from asyncmigrate._cli.commands import Job, OutputOptions, guarded, loaded, run_and_print
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
@@ -53,8 +53,7 @@ async def _demo() -> Exit:
                 with show.display() as display:
                     made = await plan(cluster, manifests=[folder / "crds"], observers=[display])
                 console.print(plan_table(made))
-                how = RunOptions(ask=False)
-                await run_and_print(cluster, made, show, how)
+                await run_and_print(cluster, made, show, Job())
             click.echo(lesson(made))
     return Exit.OK
 

@@ -6,8 +6,12 @@ import sys
 from typing import NoReturn
 
 import click
+import msgspec
 
 from asyncmigrate._cli import options
+from asyncmigrate._options import RunOptions
+
+_DEFAULTS = RunOptions()
 
 _EXITS = """\b
 Exit codes:
@@ -65,7 +69,7 @@ def plan(
 @click.option(
     "--max-in-flight",
     type=click.IntRange(min=1),
-    default=32,
+    default=_DEFAULTS.max_in_flight,
     show_default=True,
     metavar="N",
     help="Requests under way at once, over all CRDs.",
@@ -79,7 +83,7 @@ def plan(
 @click.option(
     "--settle",
     type=options.Duration(),
-    default="45s",
+    default=f"{_DEFAULTS.settle:g}s",
     show_default=True,
     metavar="DURATION",
     help="Wait until a CRD's storage version moved so long ago: writes that began before that may be stored in the old "
@@ -88,7 +92,7 @@ def plan(
 @click.option(
     "--proof-margin",
     type=options.Duration(),
-    default="60s",
+    default=f"{_DEFAULTS.proof_margin:g}s",
     show_default=True,
     metavar="DURATION",
     help="Skip objects that were written at least this long after their CRD last changed. Allows for slow API servers "
@@ -98,7 +102,7 @@ def plan(
 @click.option(
     "--webhook-wait",
     type=options.Duration(),
-    default="150s",
+    default=f"{_DEFAULTS.webhook_policy.max_seconds:g}s",
     show_default=True,
     metavar="DURATION",
     help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s.",
@@ -136,7 +140,7 @@ def run(
     connection: options.Connection,
 ) -> NoReturn:
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
-    from asyncmigrate._cli.commands import OutputOptions, RunOptions, run_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.commands import Job, OutputOptions, run_command  # noqa: PLC0415 -- keeps --help quick
 
     if retry_failed is not None and choice != options.ALL:
         raise click.UsageError("--retry-failed takes its CRDs from the report: name none, and give no -f, -R or -l")
@@ -144,19 +148,18 @@ def run(
     if not (yes or rehearse) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
     how = RunOptions(
-        ask=not (yes or rehearse),
         dry_run=rehearse,
         max_in_flight=max_in_flight,
         rate=rate,
         settle=settle,
         proof_margin=proof_margin,
         rewrite_all=rewrite_all,
-        allow_pruning=allow_pruning,
         skip_blocked=skip_blocked,
-        webhook_wait=webhook_wait,
+        webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
+    job = Job(options=how, allow_pruning=allow_pruning, ask=not (yes or rehearse))
     sys.exit(
-        run_command(connection, choice, OutputOptions(output, verbose), how, state=state, retry_failed=retry_failed)
+        run_command(connection, choice, OutputOptions(output, verbose), job, state=state, retry_failed=retry_failed)
     )
 
 

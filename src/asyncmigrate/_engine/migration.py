@@ -17,6 +17,7 @@ from asyncmigrate._engine.spec_watch import SpecWatch
 from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._engine.trimmer import Trimmer
 from asyncmigrate._model import CRD, ObjectRef, Page
+from asyncmigrate._options import RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision
 from asyncmigrate._results.report import CRDReport, Outcome
 from asyncmigrate._results.unfinished import Progress, Unfinished
@@ -46,7 +47,12 @@ class Migration:
     """The migration of one stale CRD; `earlier` is what a run before this one left to do, if it is known."""
 
     def __init__(
-        self, session: Session, state: RunState, plan: CRDPlan, *, dry_run: bool, earlier: Unfinished | None = None
+        self,
+        session: Session,
+        options: RunOptions,
+        state: RunState,
+        plan: CRDPlan,
+        earlier: Unfinished | None = None,
     ) -> None:
         if plan.live is None or access_version(plan.live) is None or plan.live.storage_version is None:
             raise UsageError(f"CRD {plan.name} cannot be migrated: {plan.message}")
@@ -54,15 +60,15 @@ class Migration:
         self._state = state
         self._plan = plan
         self._crd: CRD = plan.live
-        self._dry_run = dry_run
+        self._options = options
         self._earlier = earlier
         self._seen = 0.0  # when the CRD was first seen as it is, by our clock
         self._outages = 0  # that the session had seen when the list began
         self._since = ""  # the resource version of this run's first list
         self._progress: Progress | None = None
-        self._rewriter = Rewriter(session, plan.live, dry_run=dry_run)
-        self._trimmer = Trimmer(session, dry_run=dry_run)
-        self._pruning = PruningCount(session) if dry_run and plan.live.pruned else None
+        self._rewriter = Rewriter(session, plan.live, dry_run=options.dry_run)
+        self._trimmer = Trimmer(session, dry_run=options.dry_run)
+        self._pruning = PruningCount(session) if options.dry_run and plan.live.pruned else None
         self._result = CRDResult(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
 
     async def run(self) -> None:
@@ -117,7 +123,7 @@ class Migration:
             await watch.check()
             self._outages = self._session.outages
             async with open_tasks() as tasks:
-                if not self._dry_run:
+                if not self._options.dry_run:
                     tasks.start_soon(watch.keep, self._rewriter)
                 await self._rewrite_all()
                 tasks.cancel_scope.cancel()
@@ -131,7 +137,7 @@ class Migration:
     async def _confirm(self) -> None:
         """After an outage, see that what was settled still is: the cluster may have been put back to an older state."""
         outages = self._session.outages
-        if outages != self._outages and not self._dry_run:
+        if outages != self._outages and not self._options.dry_run:
             await self._rewriter.check_that_all_is_kept()
             self._outages = outages
 
@@ -152,7 +158,7 @@ class Migration:
             return CRDResult(Outcome.SKIPPED, reason, message)
         if decision.trim in {Trim.NO, Trim.AGAIN}:
             return CRDResult(Outcome.INCOMPLETE, reason, f"{message}; storedVersions is left as it is")
-        if self._dry_run:
+        if self._options.dry_run:
             return self._rehearsed()
         self._state.forget(self._crd)
         return CRDResult(Outcome.MIGRATED, reason, message)
@@ -171,7 +177,7 @@ class Migration:
 
     async def _wait_until_settled(self) -> None:
         self._seen = time.monotonic() - self._session.calls.sightings.seen_for(self._crd, time.monotonic())
-        settle = self._session.settle
+        settle = self._options.settle
         if (wait := settle - self._age) > 0:
             self._session.emit(CRDSettling(self._plan.name, wait, settle))
         # The server's clock tells whole seconds, so it may seem to step back.
@@ -200,14 +206,14 @@ class Migration:
 
     def _proof(self, list_version: str, age: float) -> Proof:
         """What proves a listed object to be in the storage version: an earlier run's record, or the list itself."""
-        session, crd = self._session, self._crd
+        options, crd = self._options, self._crd
         self._since = self._since or list_version
         self._progress = self._state.begin(crd, list_version, age, self._earlier)
-        if session.proof_margin is None:
+        if not options.proves:
             return _nothing_proven
         since = self._progress.resource_version if self._progress else ""
-        now = session.calls.clock.now
-        bound = bound_of(crd, margin=session.proof_margin, settle=session.settle, server_now=now)
+        now = self._session.calls.clock.now
+        bound = bound_of(crd, margin=options.proof_margin, settle=options.settle, server_now=now)
 
         def proof(ref: ObjectRef, not_after: str) -> Settled | None:
             if is_newer(ref.resource_version, since):

@@ -13,19 +13,22 @@ from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.decode.crds import Schemas
 from asyncmigrate._engine.comparison import Comparison
 from asyncmigrate._engine.preflight import Preflight
-from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session, Tries
+from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._model import CRD, CRDPage
+from asyncmigrate._options import PlanOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._rules.decisions.decide import decide
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
-from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 from asyncmigrate.errors import APIError, ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
 Source = str | os.PathLike[str]
+
+_DEFAULTS = PlanOptions()
 
 
 async def plan(
@@ -36,9 +39,9 @@ async def plan(
     names: Iterable[str] = (),
     selector: str = "",
     allow_pruning: bool = False,
-    max_in_flight: int = MAX_IN_FLIGHT,
-    retry_policy: RetryPolicy = DEFAULT_POLICY,
-    webhook_policy: RetryPolicy = WEBHOOK_POLICY,
+    max_in_flight: int = _DEFAULTS.max_in_flight,
+    retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
+    webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
     observers: Iterable[Observer] = (),
 ) -> Plan:
     """Decide for each CRD whether its objects must be migrated, and whether they can be. Nothing is written.
@@ -68,19 +71,20 @@ async def plan(
         ConfigError: credentials that had to be renewed cannot be.
         APIError: the live CRDs cannot be listed.
     """
-    session = Session(
-        cluster,
+    options = PlanOptions(
+        allow_pruning=allow_pruning,
         max_in_flight=max_in_flight,
-        policies=Policies(retry_policy, webhook_policy),
-        observers=observers,
+        retry_policy=retry_policy,
+        webhook_policy=webhook_policy,
     )
+    session = Session(cluster, options, observers=observers)
     wanted = frozenset(names)
     if bad := sorted(n for n in wanted if "." not in n or "/" in n):
         raise UsageError(f"{bad[0]!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
     async with session.pool.crew(), open_tasks() as tasks:
-        planner = _Planner(session, tasks, wanted, parse_selector(selector), allow_pruning=allow_pruning)
+        planner = _Planner(session, options, tasks, wanted, parse_selector(selector))
         if manifests is not None:
             await planner.from_manifests(list(manifests), recursive=recursive)
         elif wanted:
@@ -96,13 +100,13 @@ async def plan(
 
 class _Planner:
     def __init__(
-        self, session: Session, tasks: TaskGroup, names: frozenset[str], selector: Selector, *, allow_pruning: bool
+        self, session: Session, options: PlanOptions, tasks: TaskGroup, names: frozenset[str], selector: Selector
     ) -> None:
         self._session = session
         self._tasks = tasks  # of what takes several requests
         self._names = names
         self._selector = selector
-        self._allow_pruning = allow_pruning
+        self._allow_pruning = options.allow_pruning
         self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, self._lane)

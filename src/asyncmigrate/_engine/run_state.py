@@ -20,8 +20,9 @@ from asyncmigrate.events import StateNotSaved
 class RunState:
     """The records of one run; without a file they are kept for as long as it lasts."""
 
-    def __init__(self, session: Session, file: StateFile | None, *, resumes: bool) -> None:
+    def __init__(self, session: Session, file: StateFile | None, *, settle: float, resumes: bool) -> None:
         self._session = session
+        self._settle = settle
         self._file = file
         self._is_asked = file is not None or resumes
         self._cluster = session.cluster.server
@@ -56,8 +57,7 @@ class RunState:
             return None
         kept = self._begun.get(new.key) or (self._file.get(new.key) if self._file else None)
         left = record_left(earlier, new, here={self._cluster, self._session.cluster.server}) if earlier else None
-        settle = self._session.settle
-        known = [r for r in (kept, left) if r is not None and may_resume(r, new, settle=settle)]
+        known = [r for r in (kept, left) if r is not None and may_resume(r, new, settle=self._settle)]
         best = min([*known, new], key=lambda r: number_of(r.resource_version))
         if best is not kept:
             self._put(best)

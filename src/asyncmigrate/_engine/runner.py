@@ -10,19 +10,19 @@ from anyio.abc import TaskGroup
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.migration import Migration
 from asyncmigrate._engine.run_state import RunState
-from asyncmigrate._engine.session import MAX_IN_FLIGHT, Policies, Session
+from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._options import RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.decisions.decide import FIELDS_WOULD_BE_PRUNED
-from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
-from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
-from asyncmigrate._rules.safety.proof import PROOF_MARGIN
+from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, Observer, RunFinished, RunStarted
 
+_DEFAULTS = RunOptions()
 _OUTCOME_WITHOUT_RUN = {
     Decision.NEW: Outcome.SKIPPED,
     Decision.CURRENT: Outcome.SKIPPED,
@@ -39,14 +39,14 @@ async def run(
     dry_run: bool = False,
     skip_blocked: bool = False,
     unfinished: Iterable[Unfinished] | None = None,
-    max_in_flight: int = MAX_IN_FLIGHT,
+    max_in_flight: int = _DEFAULTS.max_in_flight,
     rate: float | None = None,
-    settle: float = SETTLE_SECONDS,
-    proof_margin: float = PROOF_MARGIN,
+    settle: float = _DEFAULTS.settle,
+    proof_margin: float = _DEFAULTS.proof_margin,
     rewrite_all: bool = False,
     state: str | os.PathLike[str] | None = None,
-    retry_policy: RetryPolicy = DEFAULT_POLICY,
-    webhook_policy: RetryPolicy = WEBHOOK_POLICY,
+    retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
+    webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
     observers: Iterable[Observer] = (),
 ) -> Report:
     """Rewrite the objects of every stale CRD in its live storage version, then trim its storedVersions.
@@ -86,56 +86,54 @@ async def run(
     """
     if plan.server != cluster.server:
         raise UsageError(f"the plan was made on {plan.server}, and this cluster is {cluster.server}")
-    session = Session(
-        cluster,
+    options = RunOptions(
+        dry_run=dry_run,
+        skip_blocked=skip_blocked,
         max_in_flight=max_in_flight,
-        policies=Policies(retry_policy, webhook_policy),
-        observers=observers,
-        contacted=True,
-        settle=settle,
         rate=rate,
-        proof_margin=None if rewrite_all or dry_run else proof_margin,
+        settle=settle,
+        proof_margin=proof_margin,
+        rewrite_all=rewrite_all,
+        retry_policy=retry_policy,
+        webhook_policy=webhook_policy,
     )
-    stale = _to_migrate(plan, dry_run=dry_run, skip_blocked=skip_blocked)
+    session = Session(cluster, options, observers=observers, rate=rate, contacted=True)
+    stale = _to_migrate(plan, options)
     file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None
     left = None if unfinished is None else {u.name: u for u in unfinished}
-    work = _Run(session, RunState(session, file, resumes=left is not None), plan, dry_run=dry_run)
+    run_state = RunState(session, file, settle=settle, resumes=left is not None)
+    work = _Run(session, options, run_state, plan)
     work.take(stale, left)
     return await work.go()
 
 
-def _to_migrate(plan: Plan, *, dry_run: bool, skip_blocked: bool) -> tuple[CRDPlan, ...]:
+def _to_migrate(plan: Plan, options: RunOptions) -> tuple[CRDPlan, ...]:
     """The CRDs to migrate; a dry run also takes those that only their pruning blocks, to count what would be lost."""
-    if dry_run:
+    if options.dry_run:
         return tuple(c for c in plan.crds if c.decision is Decision.STALE or c.reason == FIELDS_WOULD_BE_PRUNED)
-    return () if plan.blocked and not skip_blocked else plan.stale
+    return () if plan.blocked and not options.skip_blocked else plan.stale
 
 
 class _Run:
     """The migrations of one run, and its report."""
 
-    def __init__(self, session: Session, state: RunState, plan: Plan, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, options: RunOptions, state: RunState, plan: Plan) -> None:
         self._session = session
+        self._options = options
         self._state = state
         self._plan = plan
-        self._dry_run = dry_run
         self._migrations: dict[str, Migration] = {}
 
     def take(self, stale: tuple[CRDPlan, ...], unfinished: dict[str, Unfinished] | None) -> None:
         """Take stale CRDs: all, or those that an earlier run left unfinished."""
         for crd in stale:
             if unfinished is None or crd.name in unfinished:
-                self._migrations[crd.name] = Migration(
-                    self._session,
-                    self._state,
-                    crd,
-                    dry_run=self._dry_run,
-                    earlier=(unfinished or {}).get(crd.name),
-                )
+                left = (unfinished or {}).get(crd.name)
+                self._migrations[crd.name] = Migration(self._session, self._options, self._state, crd, left)
 
     async def go(self) -> Report:
         session = self._session
-        session.emit(RunStarted(self._plan, len(self._migrations), self._dry_run))
+        session.emit(RunStarted(self._plan, len(self._migrations), self._options.dry_run))
         interrupted = True
         try:
             for crd_plan in self._plan.crds:
@@ -169,7 +167,7 @@ class _Run:
             crds=tuple(done[c.name].report if c.name in done else self._without_run(c) for c in self._plan.crds),
             requests=session.calls.requests,
             retries=session.retries,
-            dry_run=self._dry_run,
+            dry_run=self._options.dry_run,
             interrupted=interrupted,
         )
 

@@ -13,24 +13,22 @@ from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
+from asyncmigrate._options import Options
 from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_outage, is_webhook_down
 from asyncmigrate._rules.flow.rate_limit import RateLimit
-from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy, Schedule
-from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS, move_age
-from asyncmigrate._rules.safety.proof import PROOF_MARGIN
-from asyncmigrate.errors import MigrateError, UsageError, WrongAddressError
+from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, RetryPolicy, Schedule
+from asyncmigrate._rules.safety.move_age import move_age
+from asyncmigrate.errors import MigrateError, WrongAddressError
 from asyncmigrate.events import Event, Observer, Retrying
 
 T = TypeVar("T")
-
-MAX_IN_FLIGHT = 32
 
 
 class Policies(msgspec.Struct, frozen=True):
     """How long to try: in general, and where a webhook does not answer."""
 
-    general: RetryPolicy = DEFAULT_POLICY
-    webhook: RetryPolicy = WEBHOOK_POLICY
+    general: RetryPolicy
+    webhook: RetryPolicy
 
     @property
     def brief(self) -> RetryPolicy:
@@ -56,32 +54,19 @@ class Session:
     def __init__(
         self,
         cluster: Cluster,
+        options: Options,
         *,
-        max_in_flight: int,
-        policies: Policies,
         observers: Iterable[Observer],
-        contacted: bool = False,
-        settle: float = SETTLE_SECONDS,
         rate: float | None = None,
-        proof_margin: float | None = PROOF_MARGIN,
+        contacted: bool = False,
     ) -> None:
-        if max_in_flight < 1:
-            raise UsageError(f"max_in_flight is {max_in_flight}: it must be at least 1")
-        if settle < 0:
-            raise UsageError(f"settle is {settle:g}: it must be at least 0 seconds")
-        if proof_margin is not None and proof_margin < 0:
-            raise UsageError(f"proof_margin is {proof_margin:g}: it must be at least 0 seconds")
-        if rate is not None and rate <= 0:
-            raise UsageError(f"rate is {rate:g}: it must be more than 0 objects a second")
         self.cluster = cluster
-        self.policies = policies
+        self.policies = Policies(options.retry_policy, options.webhook_policy)
         self._observers = tuple(observers)
-        self.pool = Pool(max_in_flight)
+        self.pool = Pool(options.max_in_flight)
         self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
         self.outages = 0  # errors that a restart of the server or of etcd would cause
-        self.settle = settle
-        self.proof_margin = proof_margin  # None where every object is to be rewritten, whatever proves it current
         self._pace = RateLimit(rate) if rate is not None else None
         self._began = anyio.current_time()
 

@@ -30,8 +30,8 @@ def duration(seconds: float) -> str:
 def settling(wait: float, settle: float) -> str:
     """What is waited for, and why."""
     return (
-        f"the storage version moved a moment ago; waiting {duration(wait)} before listing, for writes that began before "
-        f"the move may still be stored in the old version (--settle {duration(settle)})"
+        f"the storage version moved a moment ago; waiting {duration(wait)} before listing, for writes that began "
+        f"before the move may still be stored in the old version (--settle {duration(settle)})"
     )
 
 

@@ -1,0 +1,75 @@
+"""The options of `plan` and `run`: defaults, units and checks, once for the library and for the command."""
+
+from __future__ import annotations
+
+import msgspec
+
+from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
+from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
+from asyncmigrate._rules.safety.proof import PROOF_MARGIN
+from asyncmigrate.errors import UsageError
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `plan` and `run` share.
+
+    Attributes:
+        max_in_flight: requests in flight at once, over all CRDs.
+        retry_policy: how long to try again what can get better: for each lookup, object or call.
+        webhook_policy: the same if a webhook does not answer: certificates being rotated take 60 to 90 s.
+    """
+
+    max_in_flight: int = 32
+    retry_policy: RetryPolicy = DEFAULT_POLICY
+    webhook_policy: RetryPolicy = WEBHOOK_POLICY
+
+    def __post_init__(self) -> None:
+        _check(self.max_in_flight >= 1, f"max_in_flight is {self.max_in_flight}: it must be at least 1")
+
+
+class PlanOptions(Options, frozen=True, kw_only=True):
+    """How to plan.
+
+    Attributes:
+        allow_pruning: migrate even if the storage version's schema lacks fields that older objects may have.
+    """
+
+    allow_pruning: bool = False
+
+
+class RunOptions(Options, frozen=True, kw_only=True):
+    """How to run.
+
+    Attributes:
+        dry_run: send every write with `dryRun=All`.
+        skip_blocked: migrate the stale CRDs even if others are blocked.
+        rate: at most so many objects a second, over all CRDs; None for as many as the server takes.
+        settle: how many seconds ago a CRD's storage version must have moved before its objects are listed.
+        proof_margin: seconds by which an object must have been written later than its CRD to need no rewriting.
+        rewrite_all: rewrite every object, even if it is known to be in the storage version.
+    """
+
+    dry_run: bool = False
+    skip_blocked: bool = False
+    rate: float | None = None
+    settle: float = SETTLE_SECONDS
+    proof_margin: float = PROOF_MARGIN
+    rewrite_all: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self.settle >= 0, f"settle is {self.settle:g}: it must be at least 0 seconds")
+        _check(self.proof_margin >= 0, f"proof_margin is {self.proof_margin:g}: it must be at least 0 seconds")
+        _check(
+            self.rate is None or self.rate > 0, f"rate is {self.rate or 0:g}: it must be more than 0 objects a second"
+        )
+
+    @property
+    def proves(self) -> bool:
+        """Objects that are known to be in the storage version are not rewritten."""
+        return not (self.rewrite_all or self.dry_run)
+
+
+def _check(holds: bool, message: str) -> None:  # noqa: FBT001 -- the condition and its message, as in assert
+    if not holds:
+        raise UsageError(message)
