@@ -22,9 +22,9 @@ from tests.bed.scenes import Manifest
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 _groups = count(1)
-# Seconds that pass on the embedded server after each change of a CRD: more than the settle time, so that nothing has to
-# be waited for, and less than the proof margin, so that nothing is proven by them alone.
-PASSED = 50
+# Seconds that pass on the embedded server after each change of a CRD: more than the settle time and the margin for
+# clocks, so that nothing has to be waited for, and less than the proof margin, so that nothing is proven by them alone.
+PASSED = 57
 
 
 class Bed(ABC):
@@ -37,6 +37,7 @@ class Bed(ABC):
         self.folder = folder
         self.group = f"t{next(_groups)}.example.com"
         self.made: set[str] = set()
+        self.leftovers: list[str] = []  # paths of other things to delete in the end, before the CRDs
 
     @abstractmethod
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
@@ -61,6 +62,14 @@ class Bed(ABC):
     @abstractmethod
     async def pass_time(self, seconds: float) -> None:
         """Let the server's clock move on."""
+
+    @abstractmethod
+    async def save(self) -> Any:  # noqa: ANN401 -- each server's own
+        """Back the store up."""
+
+    @abstractmethod
+    async def restore(self, saved: Any) -> None:  # noqa: ANN401
+        """Bring the store back to what `save` returned: later writes are lost, and so are all connections."""
 
     def cluster(self, user: str = "admin") -> Cluster:
         return Cluster.from_kubeconfig(self.kubeconfig(user))
@@ -142,8 +151,8 @@ class Bed(ABC):
         return {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in listed["items"]}
 
     async def clean_up(self) -> None:
-        for name in self.made:
-            await self.http.delete(f"{CRDS}/{name}")
+        for path in (*self.leftovers, *(f"{CRDS}/{name}" for name in self.made)):
+            await self.http.delete(path)
         with anyio.fail_after(30):
             for name in self.made:
                 while (await self.http.get(f"{CRDS}/{name}")).status_code != 404:
@@ -167,6 +176,13 @@ class EmbeddedBed(Bed):
 
     async def pass_time(self, seconds: float) -> None:
         self.server.advance(seconds)
+
+    async def save(self) -> Any:  # noqa: ANN401
+        return self.server.save()
+
+    async def restore(self, saved: Any) -> None:  # noqa: ANN401
+        self.server.restore(saved)
+        await anyio.sleep(0.05)  # until clients in the same event loop have seen their connections close
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)
@@ -196,6 +212,14 @@ class RealBed(Bed):
 
     async def pass_time(self, seconds: float) -> None:
         await anyio.sleep(seconds)  # its clock is this machine's
+
+    async def save(self) -> Path:
+        folder = self.folder / f"backup-{len([*self.folder.glob('backup-*')])}"
+        self.server.save(folder)  # in this thread: a process ends with the one that started it
+        return folder
+
+    async def restore(self, saved: Path) -> None:
+        self.server.restore(saved)  # the same
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)

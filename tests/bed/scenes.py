@@ -19,8 +19,13 @@ def crd(
     status: bool = False,
     labels: dict[str, str] | None = None,
     conversion: Manifest | None = None,
+    schemas: dict[str, Manifest] | None = None,
 ) -> Manifest:
-    """A CRD; `storage` marks the storage version, None marks none."""
+    """A CRD; `storage` marks the storage version, None marks none.
+
+    `schemas` has an openAPIV3Schema for versions; those that it leaves out preserve all fields.
+    """
+    named = {version: {"openAPIV3Schema": schema} for version, schema in (schemas or {}).items()}
     subresources: Manifest = {"subresources": {"status": {}}} if status else {}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -32,7 +37,13 @@ def crd(
             "scope": scope,
             "conversion": conversion or {"strategy": "None"},
             "versions": [
-                {"name": v, "served": v not in unserved, "storage": v == storage, "schema": _SCHEMA} | subresources
+                {
+                    "name": v,
+                    "served": v not in unserved,
+                    "storage": v == storage,
+                    "schema": named.get(v, _SCHEMA),
+                    **subresources,
+                }
                 for v in versions
             ],
         },

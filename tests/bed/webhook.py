@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ import trustme
 from aiohttp import web
 
 from tests.bed.scenes import Manifest
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Webhook:
@@ -21,21 +23,24 @@ class Webhook:
         self.calls = 0
         self.down = False  # every call ends in a closed connection
         self.refused: set[str] = set()  # the names of objects that it refuses to convert
-        self.url = ""
-        self.ca = b""
+        self.client_config: Manifest = {}
+
+    @property
+    def url(self) -> str:
+        return str(self.client_config["url"])
 
     @property
     def conversion(self) -> Manifest:
         """A CRD's `spec.conversion`."""
-        client = {"url": self.url, "caBundle": base64.b64encode(self.ca).decode()}
-        return {"strategy": "Webhook", "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]}}
+        return {
+            "strategy": "Webhook",
+            "webhook": {"clientConfig": self.client_config, "conversionReviewVersions": ["v1"]},
+        }
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self.calls += 1
         if self.down:
-            if request.transport:
-                request.transport.abort()
-            raise ConnectionResetError
+            hang_up(request)
         review = await request.json()
         asked = review["request"]
         response: dict[str, Any] = {"uid": asked["uid"], "result": {"status": "Success"}}
@@ -54,20 +59,33 @@ def convert(obj: Manifest, wanted: str) -> Manifest:
     return obj | {"apiVersion": wanted, "spec": spec}
 
 
+def hang_up(request: web.BaseRequest) -> None:
+    """Close the connection unanswered."""
+    if request.transport:
+        request.transport.abort()
+    raise ConnectionResetError
+
+
 @asynccontextmanager
 async def open_webhook() -> AsyncIterator[Webhook]:
+    hook = Webhook()
+    async with serve_tls(hook.serve, "/convert") as hook.client_config:
+        yield hook
+
+
+@asynccontextmanager
+async def serve_tls(handler: Handler, path: str) -> AsyncIterator[Manifest]:
+    """Serve on loopback under a certificate of its own; yields the `clientConfig` with which an API server calls it."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    hook = Webhook()
-    hook.ca = authority.cert_pem.bytes()
-    server = web.Server(hook.serve, access_log=None)
+    server = web.Server(handler, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    hook.url = f"https://127.0.0.1:{runner.addresses[0][1]}/convert"
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}{path}"
     try:
-        yield hook
+        yield {"url": url, "caBundle": base64.b64encode(authority.cert_pem.bytes()).decode()}
     finally:
         # Closing TLS politely waits for the other side, which may outlast the event loop.
         for connection in server.connections:

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.bed.bed import CRDS, MERGE, Bed, EmbeddedBed
+from tests.bed.bed import CRDS, MERGE, Bed
 from tests.bed.scenes import Manifest, crd, obj
 
 ONE = {"Accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}
@@ -101,7 +100,7 @@ async def test_storage_that_moves_is_added_to_stored_versions_and_dropping_it_is
     body = after | {"spec": crd(bed.group, "v2", "v2")["spec"]}
     refused = await bed.http.put(f"{CRDS}/{name}", json=body)
     assert said(refused) == (422, "Invalid", (name, "apiextensions.k8s.io", "CustomResourceDefinition"))
-    assert "v1 was previously a storage version" in refused.json()["message"]
+    assert 'status.storedVersions[0]: Invalid value: "v1"' in refused.json()["message"]
 
 
 async def test_the_status_endpoint_checks_nothing_and_leaves_the_generation(bed: Bed) -> None:
@@ -136,6 +135,7 @@ async def test_errors_are_the_same(bed: Bed) -> None:
     thing = obj(manifest, "v1", "w-0")
     live = (await bed.http.get(f"{here}/w-0")).json()
     stale = live | {"metadata": live["metadata"] | {"resourceVersion": "1"}}
+    other_uid = live | {"metadata": live["metadata"] | {"uid": "other"}}
     calls = [
         (bed.http.get(f"{here}/none"), (404, "NotFound", ("none", group, "widgets"))),
         (bed.http.patch(f"{here}/none", content="{}", headers=MERGE), (404, "NotFound", ("none", group, "widgets"))),
@@ -146,6 +146,11 @@ async def test_errors_are_the_same(bed: Bed) -> None:
             (404, "NotFound", ("nowhere", None, "namespaces")),
         ),
         (bed.http.put(f"{here}/w-0", json=stale), (409, "Conflict", ("w-0", group, "widgets"))),
+        (bed.http.put(f"{here}/w-0", json=other_uid), (409, "Conflict", ("w-0", group, "widgets"))),
+        (
+            bed.http.patch(f"{here}/w-0", json={"metadata": {"uid": "other"}}, headers=MERGE),
+            (422, "Invalid", ("w-0", group, "Widget")),
+        ),
         (bed.http.put(f"{here}/w-0", json=thing), (422, "Invalid", ("w-0", group, "widgets"))),
         (bed.http.get(here, params={"continue": "!", "limit": 1}), (400, "BadRequest", (None, None, None))),
         (bed.http.get(here, params={"labelSelector": "a b"}), (400, "BadRequest", (None, None, None))),
@@ -212,43 +217,33 @@ async def test_a_wrong_trim_and_a_dropped_version_make_objects_unreadable(bed: B
     assert mended.is_success
 
 
-# The faults to order exist on the embedded server only.
+async def test_a_crd_can_be_asked_for_without_its_spec_and_status(bed: Bed) -> None:
+    manifest = await widgets(bed, 0)
+    target = f"{CRDS}/{manifest['metadata']['name']}"
+    found, whole = [(await bed.http.get(target, headers=headers)).json() for headers in (ONE, {})]
+    assert found == {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": whole["metadata"],
+    }
+    assert {"uid", "resourceVersion", "generation", "managedFields"} <= found["metadata"].keys()
+    listed = (await bed.http.get(CRDS, headers=MANY)).json()
+    assert listed["kind"] == "PartialObjectMetadataList"
+    assert whole["metadata"] in [item["metadata"] for item in listed["items"]]
 
 
-async def test_faults_are_met_counted_and_spent(embedded: EmbeddedBed) -> None:
-    manifest = await widgets(embedded, 1)
-    base = f"/apis/{embedded.group}/v1/widgets"
-    faults = embedded.server.faults
-    busy = faults.answer(429, reason="TooManyRequests", retry_after=3, plain=True, verb="list", times=1)
-    answer = await embedded.http.get(base)
-    assert (answer.status_code, answer.headers["retry-after"], answer.text) == (429, "3", "an ordered fault")
-    assert (await embedded.http.get(base)).status_code == 200
-    assert busy.hits == 1
-    target = embedded.path(manifest, "v1", name="w-0")
-    for after in (False, True):
-        faults.drop(after=after, verb="patch", times=1)
-        with pytest.raises(httpx.RemoteProtocolError):
-            await embedded.http.patch(target, json={"spec": {"size": 5 + after}}, headers=MERGE)
-        size = (await embedded.http.get(target)).json()["spec"]["size"]
-        assert size == (6 if after else 1)
-    faults.hang(0.05, verb="patch", times=1)
-    hung = await embedded.http.patch(target, json={"spec": {"size": 9}}, headers=MERGE)
-    assert said(hung)[:2] == (500, "InternalError")
-    assert "failed calling webhook" in hung.json()["message"]
-    faults.unconvertible(resource=manifest["metadata"]["name"], name="w-0")
-    assert (await embedded.http.get(embedded.path(manifest, "v2"))).status_code == 500
-    assert (await embedded.http.get(base)).status_code == 200
-    faults.clear()
-    assert (await embedded.http.get(embedded.path(manifest, "v2"))).status_code == 200
-
-
-async def test_expired_tokens_answer_410_with_one_that_goes_on(embedded: EmbeddedBed) -> None:
-    await widgets(embedded, 3)
-    base = f"/apis/{embedded.group}/v1/widgets"
-    token = (await embedded.http.get(base, params={"limit": 1})).json()["metadata"]["continue"]
-    embedded.server.expire_continue_tokens()
-    expired = await embedded.http.get(base, params={"limit": 1, "continue": token})
-    assert said(expired)[:2] == (410, "Expired")
-    again = expired.json()["metadata"]["continue"]
-    rest = (await embedded.http.get(base, params={"continue": again})).json()
-    assert [i["metadata"]["name"] for i in rest["items"]] == ["w-1", "w-2"]
+async def test_a_deletion_that_waits_for_finalizers_stores_the_object_in_the_storage_version(bed: Bed) -> None:
+    manifest = await widgets(bed, 0)
+    name = manifest["metadata"]["name"]
+    await bed.create(manifest, obj(manifest, "v1", "w", metadata={"finalizers": ["example.com/x"]}))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
+    target = bed.path(manifest, "v1", name="w")
+    rehearsed = (await bed.http.delete(f"{target}?dryRun=All")).json()
+    assert (rehearsed["kind"], bed.stored_api_versions(name)) == ("Widget", {"v1"})
+    marked = (await bed.http.delete(target)).json()
+    assert (marked["apiVersion"], marked["metadata"]["generation"]) == (f"{bed.group}/v1", 2)
+    stored = json.loads(bed.stored(name)["default", "w"])
+    assert (stored["apiVersion"], "deletionTimestamp" in stored["metadata"]) == (f"{bed.group}/v2", True)
+    assert (await bed.http.delete(target)).json()["metadata"] == marked["metadata"]
+    await bed.http.patch(target, json={"metadata": {"finalizers": None}}, headers=MERGE)
+    assert (await bed.http.get(target)).status_code == 404

@@ -14,6 +14,7 @@ same contract tests as a real kube-apiserver. It shares no code with the client 
 
 from asyncmigrate.testing._access import Rule
 from asyncmigrate.testing._faults import Fault, Faults
-from asyncmigrate.testing._server import ApiServer, Seen
+from asyncmigrate.testing._front import Seen
+from asyncmigrate.testing._server import ApiServer, Backup
 
-__all__ = ["ApiServer", "Fault", "Faults", "Rule", "Seen"]
+__all__ = ["ApiServer", "Backup", "Fault", "Faults", "Rule", "Seen"]

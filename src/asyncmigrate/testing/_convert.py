@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-import base64
-import ssl
-from typing import Any
 from uuid import uuid4
-
-import aiohttp
-import msgspec
 
 from asyncmigrate.testing import _crds
 from asyncmigrate.testing._faults import Fault, Target
 from asyncmigrate.testing._objects import Object
+from asyncmigrate.testing._prune import pruned
 from asyncmigrate.testing._status import StatusError
+from asyncmigrate.testing._webhooks import WebhookCallError, ask
 
 _WEBHOOK_SECONDS = 30
 
 
-def _failed(kind: str, api_version: str, why: str) -> StatusError:
+class UnconvertibleError(StatusError):
+    """An object that cannot be brought to a version: an error that the API server gives no reason for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message, code=500)
+
+
+def _failed(kind: str, api_version: str, why: str) -> UnconvertibleError:
     group, _, version = api_version.partition("/")
-    return StatusError(
-        "InternalError",
-        f"conversion webhook for {group}/{version}, Kind={kind} failed: {why}",
+    return UnconvertibleError(f"conversion webhook for {group}/{version}, Kind={kind} failed: {why}")
+
+
+async def read(objects: list[Object], crd: Object, version: str, unconvertible: list[Fault]) -> list[Object]:
+    """What a reader in `version` gets of stored objects: pruned by both schemas, the stored one's and his.
+
+    As the codec of crdConversionRESTOptionsGetter in apiextensions-apiserver's pkg/apiserver/customresource_handler.go.
+    """
+    return await write(
+        [pruned(o, crd, o["apiVersion"].rpartition("/")[2]) for o in objects], crd, version, unconvertible
     )
 
 
+async def write(objects: list[Object], crd: Object, version: str, unconvertible: list[Fault]) -> list[Object]:
+    """What is stored of objects in `version`: converted, and then pruned by its schema."""
+    converted = await convert(objects, crd, version, unconvertible)
+    return [
+        after if after["apiVersion"] == before["apiVersion"] else pruned(after, crd, version)
+        for before, after in zip(objects, converted, strict=True)
+    ]
+
+
 async def convert(objects: list[Object], crd: Object, version: str, unconvertible: list[Fault]) -> list[Object]:
-    """Bring objects to `version`; raises 500 where one of them cannot be, for all of them."""
+    """Bring objects to `version`, unpruned.
+
+    Raises:
+        UnconvertibleError: one of them cannot be, which ends it for all.
+    """
     wanted = f"{crd['spec']['group']}/{version}"
     known = {f"{crd['spec']['group']}/{v}" for v in _crds.version_names(crd)}
     for obj in objects:
         if obj["apiVersion"] not in known:
-            raise StatusError(
-                "InternalError",
-                f"request to convert CR from an invalid group/version: {obj['apiVersion']}",
-            )
+            raise UnconvertibleError(f"request to convert CR from an invalid group/version: {obj['apiVersion']}")
         _check_fault(obj, crd, wanted, unconvertible)
     others = [o for o in objects if o["apiVersion"] != wanted]
     if not others:
@@ -64,18 +84,11 @@ async def _ask_webhook(objects: list[Object], crd: Object, wanted: str) -> list[
         "kind": "ConversionReview",
         "request": {"uid": str(uuid4()), "desiredAPIVersion": wanted, "objects": objects},
     }
-    kind, old, url = objects[0]["kind"], objects[0]["apiVersion"], config.get("url", "")
-    trust = ssl.create_default_context(cadata=base64.b64decode(config.get("caBundle", "")).decode() or None)
+    kind, old = objects[0]["kind"], objects[0]["apiVersion"]
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WEBHOOK_SECONDS)) as session,
-            session.post(
-                url, data=msgspec.json.encode(review), ssl=trust, headers={"Content-Type": "application/json"}
-            ) as answer,
-        ):
-            response: dict[str, Any] = msgspec.json.decode(await answer.read()).get("response", {})
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-        raise _failed(kind, old, f'Post "{url}?timeout={_WEBHOOK_SECONDS}s": {error}') from error
+        response = await ask(config, review, seconds=_WEBHOOK_SECONDS)
+    except WebhookCallError as error:
+        raise _failed(kind, old, str(error)) from error
     result = response.get("result") or {}
     if result.get("status") != "Success":
         raise _failed(kind, old, result.get("message") or "no message")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from asyncmigrate.testing import _managed
+from asyncmigrate.testing._managed import Writer
 from asyncmigrate.testing._objects import Kind, Object
 from asyncmigrate.testing._status import StatusError, invalid
 
 GROUP = "apiextensions.k8s.io"
 PLURAL = "customresourcedefinitions"
 KIND = Kind(GROUP, PLURAL, "CustomResourceDefinition")
+API_VERSION = f"{GROUP}/v1"
+
+# What a CRD is compared with when it is created: its Go type has these as values, which are there from the start.
+EMPTY: Object = {"metadata": {}, "spec": {"names": {}}, "status": {"acceptedNames": {}, "conditions": []}}
 
 
 def key(name: str) -> str:
@@ -32,36 +38,45 @@ def has_status(version: Object) -> bool:
     return "status" in (version.get("subresources") or {})
 
 
-def complete(crd: Object, *, at: str, spec_changed: bool = True) -> None:
-    """Fill in defaults and the status of a CRD that is about to be stored.
+def fill_in(crd: Object) -> None:
+    """Set the defaults of a CRD's spec, as far as it can be read; nothing has been checked yet."""
+    spec = crd.get("spec")
+    if not isinstance(spec, dict):
+        return
+    spec.setdefault("conversion", {"strategy": "None"})
+    names = spec.get("names")
+    if isinstance(names, dict) and isinstance(kind := names.get("kind"), str):
+        spec["names"] = {"singular": kind.lower(), "listKind": f"{kind}List"} | names
+
+
+def settle(crd: Object, *, at: str, spec_changed: bool) -> None:
+    """Bring the status of a CRD up to date that is about to be stored.
 
     A write to the spec adds the storage version to storedVersions; one to the status can make of them what it likes,
-    but an empty list is defaulted to the storage version.
+    but an empty list is defaulted to the storage version. Nobody owns what is added. The rest is what the API server's
+    controllers write a moment later, as `kube-apiserver`.
     """
-    spec = crd["spec"]
-    names = spec["names"]
-    names.setdefault("singular", names["kind"].lower())
-    names.setdefault("listKind", f"{names['kind']}List")
-    spec.setdefault("conversion", {"strategy": "None"})
-    status = crd.setdefault("status", {})
+    status = crd["status"] = dict(crd.get("status") or {})
     storage = storage_version(crd)
-    stored = status.setdefault("storedVersions", [])
-    if not stored or (spec_changed and storage not in stored):
-        status["storedVersions"] = [*stored, storage]
-    status["acceptedNames"] = names
-    status.setdefault(
-        "conditions",
-        [
+    stored = status.get("storedVersions") or []
+    status["storedVersions"] = [*stored, storage] if not stored or (spec_changed and storage not in stored) else stored
+    before = crd | {"status": EMPTY["status"] | status}
+    status["acceptedNames"] = crd["spec"]["names"]
+    if not status.get("conditions"):
+        status["conditions"] = [
             {"type": kind, "status": "True", "lastTransitionTime": at, "reason": reason, "message": message}
             for kind, reason, message in (
                 ("NamesAccepted", "NoConflicts", "no conflicts found"),
                 ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
             )
-        ],
-    )
+        ]
+    if entries := crd["metadata"].get("managedFields"):
+        changes = _managed.compare(crd, before)
+        writer = Writer("kube-apiserver", API_VERSION, "status", at)
+        crd["metadata"]["managedFields"] = _managed.owned(entries, {API_VERSION: changes}, writer)
 
 
-def validate(crd: Object) -> None:
+def validate(crd: Object, *, is_new: bool) -> None:
     """The checks that matter to versions; raises 422 as the API server words it."""
     name = crd["metadata"].get("name", "")
     spec = crd.get("spec")
@@ -72,6 +87,9 @@ def validate(crd: Object) -> None:
     ):
         raise invalid(GROUP, KIND.kind, name, [("spec", "Required value: names and versions")])
     causes = list(_problems(crd, name, spec))
+    if is_new and spec.get("preserveUnknownFields"):
+        why = "set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        causes.append(("spec.preserveUnknownFields", f"Invalid value: true: cannot set to true, {why}"))
     if causes:
         raise invalid(GROUP, KIND.kind, name, causes)
 
@@ -103,8 +121,8 @@ def _problems(crd: Object, name: str, spec: Object) -> list[tuple[str, str]]:
 
 def as_version(obj: Any, api_version: str) -> Object:  # noqa: ANN401 -- a request body
     """Check that a request body is an object of the version that its URL names."""
-    if not isinstance(obj, dict):
-        raise StatusError("BadRequest", "the body is not a JSON object")
+    if not isinstance(obj, dict) or not isinstance(obj.get("metadata") or {}, dict):
+        raise StatusError("BadRequest", "the body is not a JSON object, or its metadata are not")
     found = obj.setdefault("apiVersion", api_version)
     if found != api_version:
         raise StatusError(

@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate.testing._status import StatusError
+from asyncmigrate.testing._status import CODES, StatusError, internal_error
+
+# The reason that goes with a code where none is ordered; of the two for 409, the one that a write meets.
+_REASONS = {code: reason for reason, code in CODES.items()}
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +75,10 @@ class Faults:
         return fault
 
     def delay(self, seconds: float, **match: Any) -> Fault:  # noqa: ANN401
-        """Answer as usual, but so much later."""
+        """Answer as usual, but so much later, as with an admission webhook that takes its time.
+
+        The request has begun: if the storage version moves meanwhile, it is stored in the old one.
+        """
         return self._order(match, seconds=seconds)
 
     def answer(
@@ -91,21 +97,33 @@ class Faults:
 
     def hang(self, seconds: float, **match: Any) -> Fault:  # noqa: ANN401
         """Have an admission webhook hang until its timeout of `seconds`, and answer 500 as the API server does then."""
-        message = (
-            'Internal error occurred: failed calling webhook "hang.example.com": failed to call webhook: '
+        why = (
+            'failed calling webhook "hang.example.com": failed to call webhook: '
             f'Post "https://hang.example.svc:443/?timeout={seconds:g}s": context deadline exceeded'
         )
-        return self._order(match, seconds=seconds, status=StatusError("InternalError", message))
+        return self._order(match, seconds=seconds, status=internal_error(why))
 
     def drop(self, *, after: bool = False, **match: Any) -> Fault:  # noqa: ANN401
         """Close the connection unanswered, before the request is acted on or `after`."""
         return self._order(match, drop="after" if after else "before")
 
-    def deny(self, *, code: int = 403, message: str = "not allowed by policy", **match: Any) -> Fault:  # noqa: ANN401
-        """Have an admission webhook deny writes: 400, 403 or 422."""
-        reason = {400: "BadRequest", 422: "Invalid"}.get(code, "Forbidden")
+    def deny(
+        self,
+        *,
+        code: int = 403,
+        reason: str = "",
+        message: str = "not allowed by policy",
+        details: dict[str, Any] | None = None,
+        **match: Any,  # noqa: ANN401
+    ) -> Fault:
+        """Have an admission webhook deny writes, with any code, and the reason that goes with it unless one is given.
+
+        `details` are the Status' own, as a webhook may send any: the name of an object with a 404, or
+        retryAfterSeconds with a 429, which also makes a Retry-After header.
+        """
         words = f'admission webhook "policy.example.com" denied the request: {message}'
-        return self._order({"verb": "patch"} | match, status=StatusError(reason, words, code=code))
+        status = StatusError(reason or _REASONS.get(code, "Forbidden"), words, code=code, details=details)
+        return self._order({"verb": "patch"} | match, status=status)
 
     def unconvertible(self, *, resource: str, name: str, namespace: str | None = None) -> Fault:
         """Make one stored object fail to convert: reading it answers 500, and so does every page that it is on."""

@@ -11,7 +11,7 @@ import msgspec
 from asyncmigrate._rules.decisions.selector import parse_selector
 from asyncmigrate.errors import UsageError
 from asyncmigrate.testing._objects import Object, decode
-from asyncmigrate.testing._status import StatusError
+from asyncmigrate.testing._status import StatusError, timeout
 from asyncmigrate.testing._store import Compacted, Store
 
 _EXPIRED = (
@@ -41,10 +41,19 @@ def read(store: Store, prefix: str, query: Mapping[str, str]) -> Chunk:
     """Read one chunk of the range `prefix`, as `limit`, `continue` and `labelSelector` ask."""
     try:
         selector = parse_selector(query.get("labelSelector", ""))
-        limit = int(query.get("limit") or 0)
+        limit, not_before = (int(query.get(field) or 0) for field in ("limit", "resourceVersion"))
     except (UsageError, ValueError) as error:
         raise StatusError("BadRequest", f"unable to parse the list options: {error}") from error
     after, revision = _where(query.get("continue", ""), prefix)
+    if (wanted := max(revision, not_before)) > store.revision:
+        # After a backup has been restored, clients may know of revisions that are still to come.
+        raise timeout(
+            f"Too large resource version: {wanted}, current: {store.revision}",
+            details={
+                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                "retryAfterSeconds": 1,
+            },
+        )
     chosen: list[Object] = []
     left = 0
     try:

@@ -1,11 +1,10 @@
-"""The HTTP front of the embedded server: paths, users, faults, and the bytes of requests and answers."""
+"""The embedded server as tests use it: the scene, what happens to it, and what is left in the end."""
 
 from __future__ import annotations
 
 import json
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,30 +13,30 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from asyncmigrate.testing import _access, _crds
+from asyncmigrate.testing import _crds
 from asyncmigrate.testing._access import EVERYTHING, Rule, User
-from asyncmigrate.testing._api import Api, Call, Collection
-from asyncmigrate.testing._faults import Fault, Faults, Target
+from asyncmigrate.testing._faults import Faults
+from asyncmigrate.testing._front import Front, Seen
 from asyncmigrate.testing._objects import Object
-from asyncmigrate.testing._status import StatusError
+from asyncmigrate.testing._state import NAMESPACES, State
+from asyncmigrate.testing._store import Store
 
 ADMIN_TOKEN = "admin-token"  # noqa: S105 -- of a server for tests, on loopback
-_MERGE_PATCH = "application/merge-patch+json"
-_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """One request that the server got: `path` with its query; `code` 0 where the connection was dropped."""
+class Backup(msgspec.Struct, frozen=True):
+    """The store of a server as it was once."""
 
-    method: str
-    path: str
-    code: int
-    user: str
+    _store: Store
 
 
 class ApiServer:
     """An API server on a free loopback port, for as long as the `async with` block lasts. It starts empty.
+
+    It serves CRDs, the custom resources that they define, and ValidatingWebhookConfigurations, whose webhooks it asks.
+    A request is served to its end by the CRD as it was when the request began: a write that takes its time is stored
+    in the old storage version, though that has moved meanwhile. Objects are pruned by the schemas of the versions that
+    they are stored, read and written in. managedFields have an entry for each manager, with the fields that it set.
 
     Attributes:
         faults: what is to go wrong; see Faults.
@@ -46,17 +45,19 @@ class ApiServer:
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self._api = Api()
+        self._state = State()
         self._tls = tls
         self._users = {ADMIN_TOKEN: User("admin", EVERYTHING)}
+        self._front = Front(self._state, self._users)
+        # A request whose client has gone ends where it is, as one whose context is cancelled does in Go.
+        self._server = web.Server(self._front.serve, handler_cancellation=True, access_log=None)
         self._runner: web.ServerRunner | None = None
-        self.faults: Faults = self._api.faults
-        self.requests: list[Seen] = []
+        self.faults: Faults = self._state.faults
+        self.requests: list[Seen] = self._front.requests
         self.url = ""
-        self._answered = anyio.Event()
 
     async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.1)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
@@ -74,7 +75,7 @@ class ApiServer:
 
     def apply_crd(self, manifest: Mapping[str, Any]) -> Object:
         """Create a CRD or change its spec; storedVersions grows when storage moves. Returns the live CRD."""
-        return self._api.apply_crd(dict(manifest))
+        return self._state.apply_crd(dict(manifest))
 
     def create(self, manifest: Mapping[str, Any]) -> Object:
         """Store an object of a CRD in the apiVersion that it is given in, whatever the storage version is now.
@@ -85,30 +86,30 @@ class ApiServer:
         for crd in self.crds():
             spec = crd["spec"]
             if (spec["group"], spec["names"]["kind"]) == (group, manifest["kind"]):
-                found = self._api.collection(group, version, spec["names"]["plural"])
+                found = self._state.collection(group, version, spec["names"]["plural"])
                 if found is not None:
-                    return self._api.add(found, dict(manifest))
+                    return self._state.add(found, dict(manifest))
         raise ValueError(f"no CRD serves {manifest['apiVersion']} {manifest['kind']}")
 
     def create_namespace(self, name: str) -> None:
         """Make a namespace; `default` is there from the start."""
-        self._api.add(self._api.namespaces(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._state.add(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
     def crds(self) -> list[Object]:
         """All live CRDs, by name."""
-        found, _ = self._api.store.scan(_crds.key(""))
-        return [crd for key, _ in found if (crd := self._api.crd(key.rpartition("/")[2]))]
+        found, _ = self._state.store.scan(_crds.key(""))
+        return [crd for key, _ in found if (crd := self._state.crd(key.rpartition("/")[2]))]
 
     def crd(self, name: str) -> Object | None:
         """One live CRD; None where there is none of that name."""
-        return self._api.crd(name)
+        return self._state.crd(name)
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         """The stored bytes of every object of a CRD, by namespace (empty if cluster-scoped) and name."""
         plural, _, group = crd.partition(".")
         prefix = f"/registry/{group}/{plural}/"
         stored = {}
-        for key, entry in self._api.store.scan(prefix)[0]:
+        for key, entry in self._state.store.scan(prefix)[0]:
             namespace, _, name = key.removeprefix(prefix).rpartition("/")
             stored[namespace, name] = entry.data or b""
         return stored
@@ -116,22 +117,58 @@ class ApiServer:
     @property
     def resource_version(self) -> int:
         """The newest resource version; it stays where nothing was written."""
-        return self._api.store.revision
+        return self._state.store.revision
 
     def advance(self, seconds: float) -> None:
         """Let time pass: the clock that `Date` headers and managedFields show moves on."""
-        self._api.clock.ahead += seconds
+        self._state.clock.ahead += seconds
+
+    @property
+    def date_ahead(self) -> float:
+        """Seconds by which the `Date` header is ahead of the clock that stamps managedFields; 0 unless it is set.
+
+        It is as if two API servers with different clocks stood behind one address.
+        """
+        return self._state.clock.date_ahead
+
+    @date_ahead.setter
+    def date_ahead(self, seconds: float) -> None:
+        self._state.clock.date_ahead = seconds
+
+    @property
+    def write_seconds(self) -> float:
+        """How long a write may take, reading its body included; then it ends with 504 and stores nothing. 34."""
+        return self._front.limit
+
+    @write_seconds.setter
+    def write_seconds(self, seconds: float) -> None:
+        self._front.limit = seconds
 
     def expire_continue_tokens(self) -> None:
         """Let all continue tokens given out so far expire (410), as they do after some five minutes."""
-        self._api.store.revision += 1
-        self._api.store.compact()
+        self._state.store.revision += 1
+        self._state.store.compact()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition()` holds; it is asked again after each request that was answered."""
         while not condition():
-            self._answered = anyio.Event()
-            await self._answered.wait()
+            self._front.answered = anyio.Event()
+            await self._front.answered.wait()
+
+    def save(self) -> Backup:
+        """Back the store up, as etcd is backed up."""
+        return Backup(self._state.store.copy())
+
+    def restore(self, saved: Backup) -> None:
+        """Bring the store back to a backup, its revision too: later writes are lost, and revisions are given anew.
+
+        All connections are dropped, and requests in flight get no answer, as when the API server is restarted for it.
+        """
+        self._state.store = saved._store.copy()  # noqa: SLF001 -- a backup is ours, and opaque to others
+        self._front.abandon()
+        for connection in self._server.connections:
+            if connection.transport:
+                connection.transport.abort()
 
     # Users
 
@@ -161,131 +198,3 @@ class ApiServer:
         """Write `kubeconfig()` to a file, and return its path."""
         path.write_text(json.dumps(self.kubeconfig(token)))
         return path
-
-    # Serving
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        user = "?"
-        code = 0
-        try:
-            user, response = await self._answer(request)
-            code = response.status if response else 0
-        except StatusError as error:
-            response = _json(error.code, error.body, _headers(error))
-            code = error.code
-        except _NoSuchPathError:
-            code = 404
-            response = web.Response(status=code, text="404 page not found\n")
-        finally:
-            self.requests.append(Seen(request.method, request.path_qs, code, user))
-            self._answered.set()
-        if response is None:
-            if request.transport:
-                request.transport.abort()
-            raise ConnectionResetError("dropped as ordered")
-        response.headers["Date"] = format_datetime(self._api.clock.now(), usegmt=True)
-        return response
-
-    async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response | None]:
-        user = _access.authenticate(request.headers.get("Authorization", ""), self._users)
-        if request.path == _REVIEWS and request.method == "POST":
-            return user.name, _json(201, _access.review(user, await _body(request)))
-        if request.path in {"/healthz", "/livez", "/readyz"}:
-            return user.name, web.Response(text="ok")
-        if request.path == "/version":
-            return user.name, _json(200, {"major": "1", "minor": "37", "gitVersion": "v1.37.2+embedded"})
-        call = self._parse(request)
-        verb = "list" if request.method == "GET" and not call.name else _VERBS.get(request.method, "")
-        target = Target(
-            verb=verb,
-            resource=call.collection.resource,
-            namespace=call.namespace,
-            name=call.name,
-            subresource=call.subresource,
-        )
-        _access.authorize(user, target)
-        faults = self.faults.met_by(target)
-        early = await _meet(faults)
-        if early is not None or any(f.drop == "before" for f in faults):
-            return user.name, early
-        result = await self._dispatch(verb, call, request)
-        if any(f.drop == "after" for f in faults):
-            return user.name, None
-        return user.name, _json(201 if verb == "create" else 200, result)
-
-    async def _dispatch(self, verb: str, call: Call, request: web.BaseRequest) -> Object:
-        match verb:
-            case "get":
-                return await self._api.get(call)
-            case "list":
-                return await self._api.list(call)
-            case "create":
-                return await self._api.create(call, await _body(request))
-            case "update":
-                return await self._api.replace(call, await _body(request))
-            case "patch":
-                if request.content_type != _MERGE_PATCH:
-                    raise StatusError(
-                        "UnsupportedMediaType",
-                        "the body of the request was in an unknown format - accepted media types include: "
-                        f"{_MERGE_PATCH}",
-                    )
-                return await self._api.patch(call, await _body(request))
-            case "delete":
-                return await self._api.delete(call)
-        raise StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource")
-
-    def _parse(self, request: web.BaseRequest) -> Call:
-        parts = [p for p in request.path.split("/") if p]
-        namespace = ""
-        found: Collection | None = None
-        rest: list[str] = []
-        if parts[:3] == ["api", "v1", "namespaces"]:
-            found, rest = self._api.namespaces(), parts[3:]
-        elif parts[:1] == ["apis"] and len(parts) > 3:  # noqa: PLR2004 -- group, version, and something in them
-            group, version, *rest = parts[1:]
-            if rest[0] == "namespaces" and len(rest) > 2:  # noqa: PLR2004 -- its name, and something in it
-                namespace, rest = rest[1], rest[2:]
-            found = self._api.collection(group, version, rest[0])
-            rest = rest[1:]
-        if found is None or len(rest) > 2 or (rest[1:] and rest[1] != "status"):  # noqa: PLR2004 -- name, subresource
-            raise _NoSuchPathError
-        if found.namespaced and rest and not namespace:
-            raise _NoSuchPathError
-        manager = request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").partition("/")[0]
-        name, subresource = [*rest, "", ""][:2]
-        accept = request.headers.get("Accept", "")
-        return Call(found, namespace, name, subresource, dict(request.query), accept, manager)
-
-
-class _NoSuchPathError(Exception):
-    """What no API serves: a 404 in plain text, for it is about no object."""
-
-
-async def _meet(faults: list[Fault]) -> web.Response | None:
-    for fault in faults:
-        if fault.seconds:
-            await anyio.sleep(fault.seconds)
-    for fault in faults:
-        if isinstance(fault.status, StatusError):
-            headers = _headers(fault.status)
-            if fault.plain:
-                return web.Response(status=fault.status.code, text=str(fault.status), headers=headers)
-            return _json(fault.status.code, fault.status.body, headers)
-    return None
-
-
-def _headers(error: StatusError) -> dict[str, str]:
-    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-
-
-async def _body(request: web.BaseRequest) -> Any:  # noqa: ANN401 -- any JSON
-    try:
-        return msgspec.json.decode(await request.read())
-    except msgspec.DecodeError as error:
-        raise StatusError("BadRequest", f"the body is not JSON: {error}") from error
-
-
-def _json(code: int, body: Object, headers: dict[str, str] | None = None) -> web.Response:
-    data = msgspec.json.encode(body)
-    return web.Response(status=code, body=data, content_type="application/json", headers=headers)

@@ -18,11 +18,12 @@ CODES = {
     "TooManyRequests": 429,
     "InternalError": 500,
     "ServiceUnavailable": 503,
+    "Timeout": 504,
 }
 
 
 class StatusError(Exception):
-    """A request that ends with a Status."""
+    """A request that ends with a Status; `body` can be changed until it is sent."""
 
     def __init__(
         self,
@@ -35,26 +36,43 @@ class StatusError(Exception):
         retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.code = code or CODES[reason]
-        self.retry_after = retry_after
         self.body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {"continue": continue_token} if continue_token else {},
             "status": "Failure",
             "message": message,
-            "reason": reason,
-            "code": self.code,
+            "code": code or CODES[reason],
         }
-        details = dict(details or {})
+        if reason:
+            self.body["reason"] = reason
         if retry_after is not None:
-            details["retryAfterSeconds"] = retry_after
-        if details:
+            details = (details or {}) | {"retryAfterSeconds": retry_after}
+        if details is not None:
             self.body["details"] = details
+
+    @property
+    def code(self) -> int:
+        return int(self.body["code"])
+
+    @property
+    def retry_after(self) -> int | None:
+        """What the Retry-After header says: the API server takes it from the Status, whoever wrote that."""
+        seconds: int = (self.body.get("details") or {}).get("retryAfterSeconds", 0)
+        return seconds or None
 
 
 def about(group: str, kind: str, name: str) -> dict[str, Any]:
     return {"name": name, "group": group, "kind": kind}
+
+
+def internal_error(why: str) -> StatusError:
+    """500 as apimachinery's NewInternalError words it."""
+    return StatusError("InternalError", f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
+
+
+def timeout(why: str, details: dict[str, Any] | None = None) -> StatusError:
+    return StatusError("Timeout", f"Timeout: {why}", details=details or {})
 
 
 def not_found(group: str, plural: str, name: str) -> StatusError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left, insort
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Entry(NamedTuple):
@@ -27,6 +28,10 @@ class Store:
         self._now: dict[str, Entry] = {}
         self._before: dict[str, list[Entry]] = {}
         self._pinned: int | None = None
+
+    def copy(self) -> Self:
+        """A store of its own with the same keys, revision and history: what a backup of etcd is."""
+        return copy.deepcopy(self)
 
     def get(self, key: str) -> Entry | None:
         return self._now.get(key)

@@ -1,0 +1,219 @@
+"""The HTTP front of the embedded server: paths, users, faults, time limits, and the bytes of requests and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from email.utils import format_datetime
+from typing import Any
+
+import anyio
+import msgspec
+from aiohttp import web
+
+from asyncmigrate.testing import _access
+from asyncmigrate.testing._access import User
+from asyncmigrate.testing._api import Api, Call
+from asyncmigrate.testing._faults import Fault, Target
+from asyncmigrate.testing._objects import Object
+from asyncmigrate.testing._state import NAMESPACES, Collection, State
+from asyncmigrate.testing._status import StatusError, timeout
+
+_MERGE_PATCH = "application/merge-patch+json"
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One request that the server got: `path` with its query; `code` 0 where the connection was dropped."""
+
+    method: str
+    path: str
+    code: int
+    user: str
+
+
+class Front:
+    """Serves requests; `limit` is the seconds that a write may take."""
+
+    def __init__(self, state: State, users: dict[str, User]) -> None:
+        self.requests: list[Seen] = []
+        self.answered = anyio.Event()
+        self.limit = 34.0  # requestTimeoutUpperBound in k8s.io/apiserver's pkg/endpoints/handlers/rest.go
+        self._state = state
+        self._users = users
+        self._api = Api(state)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def abandon(self) -> None:
+        """End all requests in flight, wherever they are: what they have not stored yet they never will."""
+        for task in self._running:
+            task.cancel()
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        user = "?"
+        code = 0
+        try:
+            user, response = await self._answer(request)
+            code = response.status if response else 0
+        except StatusError as error:
+            response = _json(error.code, error.body, _headers(error))
+            code = error.code
+        except _NoSuchPathError:
+            code = 404
+            response = web.Response(status=code, text="404 page not found\n")
+        finally:
+            self.requests.append(Seen(request.method, request.path_qs, code, user))
+            self.answered.set()
+        if response is None:
+            if request.transport:
+                request.transport.abort()
+            raise ConnectionResetError("dropped as ordered")
+        response.headers["Date"] = format_datetime(self._state.clock.date(), usegmt=True)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response | None]:
+        began = time.monotonic()
+        user = _access.authenticate(request.headers.get("Authorization", ""), self._users)
+        if request.path == _REVIEWS and request.method == "POST":
+            return user.name, _json(201, _access.review(user, await _body(request)))
+        if request.path in {"/healthz", "/livez", "/readyz"}:
+            return user.name, web.Response(text="ok")
+        if request.path == "/version":
+            return user.name, _json(200, {"major": "1", "minor": "37", "gitVersion": "v1.37.2+embedded"})
+        call = self._parse(request, user)
+        verb = "list" if request.method == "GET" and not call.name else _VERBS.get(request.method, "")
+        target = Target(
+            verb=verb,
+            resource=call.collection.resource,
+            namespace=call.namespace,
+            name=call.name,
+            subresource=call.subresource,
+        )
+        _access.authorize(user, target)
+        faults = self._state.faults.met_by(target)
+        early = await _meet(faults)
+        if early is not None or any(f.drop == "before" for f in faults):
+            return user.name, early
+        if verb in {"get", "list"}:
+            result = await (self._api.get(call) if verb == "get" else self._api.list(call))
+        else:
+            result = await self._write_in_time(verb, call, request, began)
+        if any(f.drop == "after" for f in faults):
+            return user.name, None
+        return user.name, _json(201 if verb == "create" else 200, result)
+
+    async def _write_in_time(self, verb: str, call: Call, request: web.BaseRequest, began: float) -> Object:
+        """Serve a write, or let it end with 504 and nothing stored.
+
+        The body is read to its end, however long it takes, and the time for that counts: FinishRequest in
+        pkg/endpoints/handlers/finisher/finisher.go. A client's own `timeout` is kept by a filter further out, whose
+        Status says neither kind nor apiVersion (pkg/server/filters/timeout.go).
+        """
+        asked = _seconds(call.query.get("timeout", ""))
+        limit = min(self.limit, asked or self.limit)
+        body = None if verb == "delete" else await _body(request)
+        left = began + limit - time.monotonic()
+        if left > 0:
+            with anyio.move_on_after(left):
+                return await self._dispatch(verb, call, request, body)
+        if limit == asked:
+            error = timeout("request did not complete within the allotted timeout")
+            error.body = {k: v for k, v in error.body.items() if k not in {"kind", "apiVersion"}}
+            raise error
+        raise timeout("request did not complete within requested timeout - context deadline exceeded")
+
+    async def _dispatch(self, verb: str, call: Call, request: web.BaseRequest, body: Any) -> Object:  # noqa: ANN401
+        match verb:
+            case "create":
+                return await self._api.create(call, body)
+            case "update":
+                return await self._api.replace(call, body)
+            case "patch":
+                if request.content_type != _MERGE_PATCH:
+                    raise StatusError(
+                        "UnsupportedMediaType",
+                        "the body of the request was in an unknown format - accepted media types include: "
+                        f"{_MERGE_PATCH}",
+                    )
+                return await self._api.patch(call, body)
+            case "delete":
+                return await self._api.delete(call)
+        raise StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+    def _parse(self, request: web.BaseRequest, user: User) -> Call:
+        parts = [p for p in request.path.split("/") if p]
+        namespace = ""
+        found: Collection | None = None
+        rest: list[str] = []
+        if parts[:3] == ["api", "v1", "namespaces"]:
+            found, rest = NAMESPACES, parts[3:]
+        elif parts[:1] == ["apis"] and len(parts) > 3:  # noqa: PLR2004 -- group, version, and something in them
+            group, version, *rest = parts[1:]
+            if rest[0] == "namespaces" and len(rest) > 2:  # noqa: PLR2004 -- its name, and something in it
+                namespace, rest = rest[1], rest[2:]
+            found = self._state.collection(group, version, rest[0])
+            rest = rest[1:]
+        if found is None or len(rest) > 2 or (rest[1:] and rest[1] != "status"):  # noqa: PLR2004 -- name, subresource
+            raise _NoSuchPathError
+        if found.namespaced and rest and not namespace:
+            raise _NoSuchPathError
+        name, subresource = [*rest, "", ""][:2]
+        return Call(
+            collection=found,
+            namespace=namespace,
+            name=name,
+            subresource=subresource,
+            query=dict(request.query),
+            accept=request.headers.get("Accept", ""),
+            manager=request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").partition("/")[0],
+            user=user.name,
+        )
+
+
+class _NoSuchPathError(Exception):
+    """What no API serves: a 404 in plain text, for it is about no object."""
+
+
+async def _meet(faults: list[Fault]) -> web.Response | None:
+    for fault in faults:
+        if fault.seconds:
+            await anyio.sleep(fault.seconds)
+    for fault in faults:
+        if isinstance(fault.status, StatusError):
+            headers = _headers(fault.status)
+            if fault.plain:
+                return web.Response(status=fault.status.code, text=str(fault.status), headers=headers)
+            return _json(fault.status.code, fault.status.body, headers)
+    return None
+
+
+def _headers(error: StatusError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
+def _seconds(duration: str) -> float:
+    """Seconds of a duration as Go writes it, as in 1m30s; 0 where none is given."""
+    if duration and not _DURATION.fullmatch(duration):
+        why = f'time: invalid duration "{duration}"'
+        raise StatusError("BadRequest", f"invalid timeout specified in the request URL - {why}")
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h)", duration))
+
+
+async def _body(request: web.BaseRequest) -> Any:  # noqa: ANN401 -- any JSON
+    try:
+        return msgspec.json.decode(await request.read())
+    except msgspec.DecodeError as error:
+        raise StatusError("BadRequest", f"the body is not JSON: {error}") from error
+
+
+def _json(code: int, body: Object, headers: dict[str, str] | None = None) -> web.Response:
+    data = msgspec.json.encode(body)
+    return web.Response(status=code, body=data, content_type="application/json", headers=headers)

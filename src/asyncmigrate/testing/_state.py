@@ -1,0 +1,147 @@
+"""What one server holds: the store, the collections that its CRDs make, and ways straight into it for tests."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+
+from asyncmigrate.testing import _admission, _crds, _managed
+from asyncmigrate.testing._faults import Faults
+from asyncmigrate.testing._managed import Writer
+from asyncmigrate.testing._objects import Clock, Kind, Object, decode, encode, prepare_create, prepare_update
+from asyncmigrate.testing._status import already_exists
+from asyncmigrate.testing._store import Store
+
+_NAMESPACE = Kind("", "namespaces", "Namespace")
+_WHO = "test"
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """What one endpoint serves. `crd` is None for what is built in, CRDs themselves among them.
+
+    It is the CRD as of when the collection was looked up: the API server serves a request to its end with the handler
+    that it began with, whatever becomes of the CRD (getOrCreateServingInfoFor in apiextensions-apiserver's
+    pkg/apiserver/customresource_handler.go).
+    """
+
+    kind: Kind
+    api_version: str
+    prefix: str
+    list_kind: str
+    namespaced: bool = False
+    has_status: bool = False
+    crd: Any = None
+
+    @property
+    def resource(self) -> str:
+        return f"{self.kind.plural}.{self.kind.group}" if self.kind.group else self.kind.plural
+
+    @property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
+
+    def key(self, namespace: str, name: str) -> str:
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
+
+
+NAMESPACES = Collection(kind=_NAMESPACE, api_version="v1", prefix="/registry/namespaces/", list_kind="NamespaceList")
+CRDS = Collection(
+    kind=_crds.KIND,
+    api_version=_crds.API_VERSION,
+    prefix=_crds.key(""),
+    list_kind=f"{_crds.KIND.kind}List",
+    has_status=True,
+)
+WEBHOOKS = Collection(
+    kind=_admission.KIND,
+    api_version=f"{_admission.KIND.group}/v1",
+    prefix=f"/registry/{_admission.KIND.plural}/",
+    list_kind=f"{_admission.KIND.kind}List",
+)
+_BUILT_IN = {(c.kind.group, c.version, c.kind.plural): c for c in (CRDS, WEBHOOKS)}
+
+
+class State:
+    """The state of one server."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.faults = Faults()
+        self.clock = Clock()
+        for name in ("default", "kube-system"):
+            self.add(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    def crd(self, name: str) -> Object | None:
+        entry = self.store.get(_crds.key(name))
+        return decode(entry.data, entry.revision) if entry and entry.data else None
+
+    def webhook_configurations(self) -> list[Object]:
+        found, _ = self.store.scan(WEBHOOKS.prefix)
+        return [decode(entry.data, entry.revision) for _, entry in found if entry.data]
+
+    def collection(self, group: str, version: str, plural: str) -> Collection | None:
+        """What `/apis/<group>/<version>/<plural>` serves now; None where nothing does."""
+        if built_in := _BUILT_IN.get((group, version, plural)):
+            return built_in
+        crd = self.crd(f"{plural}.{group}")
+        served = _crds.version_of(crd, version) if crd else None
+        if crd is None or served is None or not served["served"]:
+            return None
+        spec = crd["spec"]
+        kind = Kind(spec["group"], spec["names"]["plural"], spec["names"]["kind"])
+        return Collection(
+            kind=kind,
+            api_version=f"{kind.group}/{version}",
+            prefix=f"/registry/{kind.group}/{kind.plural}/",
+            list_kind=spec["names"]["listKind"],
+            namespaced=spec["scope"] == "Namespaced",
+            has_status=_crds.has_status(served),
+            crd=crd,
+        )
+
+    # Straight into the store
+
+    def add(self, collection: Collection, obj: Object) -> Object:
+        """Store an object as it is given, in its own apiVersion, with no conversion and no checks but its name."""
+        obj = prepare_create(obj, collection.kind, has_status=False, at=self.clock.stamp())
+        meta = obj["metadata"]
+        if collection.namespaced:
+            meta.setdefault("namespace", "default")
+        key = collection.key(meta.get("namespace", ""), meta["name"])
+        if self.store.get(key) is not None:
+            raise already_exists(collection.kind.group, collection.kind.plural, meta["name"])
+        self._stamp(obj, {}, obj["apiVersion"])
+        meta["resourceVersion"] = str(self.store.put(key, encode(obj)))
+        return obj
+
+    def apply_crd(self, crd: Object) -> Object:
+        """Create the CRD, or change its spec to this one, as `kubectl apply` would."""
+        crd = copy.deepcopy(crd)
+        _crds.fill_in(crd)
+        name = crd["metadata"]["name"]
+        key = _crds.key(name)
+        entry = self.store.get(key)
+        at = self.clock.stamp()
+        if entry is None or entry.data is None:
+            old = _crds.EMPTY
+            new = prepare_create(crd, _crds.KIND, has_status=True, at=at)
+        else:
+            old = decode(entry.data, entry.revision)
+            new = prepare_update(old | {"spec": crd["spec"]}, old, _crds.KIND, has_status=True)
+        _crds.validate(new, is_new=False)
+        self._stamp(new, old, _crds.API_VERSION)
+        _crds.settle(new, at=at, spec_changed=True)
+        data = encode(new)
+        if entry is None or data != entry.data:
+            self.store.put(key, data)
+        return self.crd(name) or new
+
+    def _stamp(self, new: Object, old: Object, api_version: str) -> None:
+        live = old.get("metadata", {}).get("managedFields", [])
+        if old.get("metadata") and not live:
+            return  # as for any writer: where nobody is tracked, nobody is from then on
+        changes = {api_version: _managed.compare(new, old)}
+        writer = Writer(_WHO, api_version, "", self.clock.stamp())
+        new["metadata"]["managedFields"] = _managed.owned(live, changes, writer)
