@@ -4,11 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTBED := .build/testbed
 PEERS := .build/peers
-KUBERNETES_VERSION := v1.37.2
-GO_BUILD = GOFLAGS=-mod=readonly go build \
-  -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)"
+# The Kubernetes versions with a go.mod of their own, and the one to test on: the newest, another with VERSION=1.36.
+VERSIONS := $(sort $(patsubst testbed/%/go.mod,%,$(wildcard testbed/*/go.mod)))
+NEWEST := $(lastword $(VERSIONS))
+VERSION := $(or $(ASYNCMIGRATE_TESTBED),$(NEWEST))
+export ASYNCMIGRATE_TESTBED := $(VERSION)
+kubernetes = $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' testbed/$1/go.mod)
+go_build = GOFLAGS=-mod=readonly go build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(call kubernetes,$1)"
 
-.PHONY: demo test test-fast check testbed peers bench bench-quick chaos constraints format clean
+.PHONY: demo test test-fast test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.stamp ## an upgrade of some hundred CRDs on the embedded server, live
@@ -19,6 +23,15 @@ test: $(VENV)/.stamp testbed ## everything, the real API server included
 
 test-fast: $(VENV)/.stamp ## what needs no real API server
 	$(BIN)/python -m pytest -m "not real" $(PYTEST_ARGS)
+
+test-contract: $(VENV)/.stamp testbed ## the contract tests on the real API server: make test-contract VERSION=1.36
+	$(BIN)/python -m pytest -m real tests/contract $(PYTEST_ARGS)
+
+test-versions: $(VENV)/.stamp $(VERSIONS:%=$(TESTBED)/%/.stamp) ## the contract tests and the chaos, on every version of the real API server
+	set -e; for version in $(VERSIONS); do \
+	  echo "Kubernetes $$version"; \
+	  KUBEBUILDER_ASSETS= ASYNCMIGRATE_TESTBED=$$version $(BIN)/python -m pytest -m real tests/contract tests/chaos $(PYTEST_ARGS); \
+	done
 
 check: $(VENV)/.stamp ## lint, types, floors
 	$(BIN)/ruff check .
@@ -42,31 +55,30 @@ chaos: $(VENV)/.stamp testbed ## more rounds of faults, kills and writers than t
 	$(BIN)/python -m tests.chaos embedded --rounds $(ROUNDS) --seed $(SEED)
 	$(BIN)/python -m tests.chaos real --rounds $(ROUNDS) --seed $(SEED)
 
-# The real kube-apiserver and etcd: about six minutes on two cores, once. With KUBEBUILDER_ASSETS set those binaries are used instead.
+# About six minutes on two cores, once for each version. With KUBEBUILDER_ASSETS set those binaries are used instead.
 ifdef KUBEBUILDER_ASSETS
 testbed:
 else ifeq ($(shell command -v go),)
 testbed:
 	@echo "no Go here and no KUBEBUILDER_ASSETS: the tests on a real API server will be skipped"
 else
-testbed: $(TESTBED)/.stamp
+testbed: $(TESTBED)/$(VERSION)/.stamp ## the real kube-apiserver and its etcd: make testbed VERSION=1.36
 endif
 
-$(TESTBED)/.stamp: testbed/go.mod testbed/go.sum
-	@echo "building kube-apiserver $(KUBERNETES_VERSION) and etcd, once (about six minutes on two cores)"
-	mkdir -p $(TESTBED)
-	cd testbed && $(GO_BUILD) -o ../$(TESTBED)/ k8s.io/kubernetes/cmd/kube-apiserver go.etcd.io/etcd/server/v3
-	mv $(TESTBED)/server $(TESTBED)/etcd
+$(TESTBED)/%/.stamp: testbed/%/go.mod testbed/%/go.sum
+	@echo "building kube-apiserver $(call kubernetes,$*) and etcd, once (about six minutes on two cores)"
+	mkdir -p $(@D)
+	cd testbed/$* && $(call go_build,$*) -o ../../$(@D)/ k8s.io/kubernetes/cmd/kube-apiserver go.etcd.io/etcd/server/v3
+	mv $(@D)/server $(@D)/etcd
 	touch $@
 
-# What the bench sets us against: clusterctl's migrator and others in Go, and Kubernetes' own in kube-controller-manager.
-peers: $(PEERS)/.stamp
+peers: $(PEERS)/.stamp ## what the bench sets us against: clusterctl's migrator and others in Go, and Kubernetes' own in kube-controller-manager
 
-$(PEERS)/.stamp: bench/peers/go.mod bench/peers/go.sum $(wildcard bench/peers/*.go) testbed/go.mod testbed/go.sum
+$(PEERS)/.stamp: bench/peers/go.mod bench/peers/go.sum $(wildcard bench/peers/*.go) testbed/$(NEWEST)/go.mod testbed/$(NEWEST)/go.sum
 	@echo "building the peers, once (about eight minutes on two cores)"
 	mkdir -p $(PEERS)
-	cd bench/peers && $(GO_BUILD) -o ../../$(PEERS)/ .
-	cd testbed && $(GO_BUILD) -o ../$(PEERS)/ k8s.io/kubernetes/cmd/kube-controller-manager
+	cd bench/peers && $(call go_build,$(NEWEST)) -o ../../$(PEERS)/ .
+	cd testbed/$(NEWEST) && $(call go_build,$(NEWEST)) -o ../../$(PEERS)/ k8s.io/kubernetes/cmd/kube-controller-manager
 	touch $@
 
 $(VENV)/.stamp: constraints.txt pyproject.toml

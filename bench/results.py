@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from tests.bed.real import chosen
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -114,8 +115,8 @@ def machine() -> dict[str, str]:
 
 
 _MODULES = {
-    "Kubernetes": ("k8s.io/kubernetes", "testbed"),
-    "etcd": ("go.etcd.io/etcd/server/v3", "testbed"),
+    "Kubernetes": ("k8s.io/kubernetes", f"testbed/{chosen()}"),
+    "etcd": ("go.etcd.io/etcd/server/v3", f"testbed/{chosen()}"),
     "clusterctl": ("sigs.k8s.io/cluster-api", "bench/peers"),
 }
 

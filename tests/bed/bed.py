@@ -25,6 +25,7 @@ _groups = count(1)
 # Seconds that pass on the embedded server after each change of a CRD: more than the settle time and the margin for
 # clocks, so that nothing has to be waited for, and less than the proof margin, so that nothing is proven by them alone.
 PASSED = 57
+AWAY = 1.5  # seconds that the embedded server is away while a backup is put back
 
 
 class Bed(ABC):
@@ -181,8 +182,8 @@ class EmbeddedBed(Bed):
         return self.server.save()
 
     async def restore(self, saved: Any) -> None:  # noqa: ANN401
-        self.server.restore(saved)
-        await anyio.sleep(0.05)  # until clients in the same event loop have seen their connections close
+        self.server.restore(saved, seconds=AWAY)
+        await anyio.sleep(AWAY)  # as the real one, it is there again afterwards
 
     def stored(self, crd: str) -> dict[tuple[str, str], bytes]:
         return self.server.stored(crd)

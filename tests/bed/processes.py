@@ -70,11 +70,11 @@ class Server:
                 raise RuntimeError(f"{self.process.args!r} did not get ready:\n{tail}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
+    def stop(self, *, seconds: float = 10) -> None:
         self.go_on()  # a paused process takes no other signal
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.bed.processes import Server, free_port
 
-BUILT = Path(__file__).parents[2] / ".build" / "testbed"
+_ROOT = Path(__file__).parents[2]
 
 # token, user, group
 USERS = {
@@ -28,19 +30,56 @@ USERS = {
 }
 
 
+def chosen() -> str:
+    """The folder of testbed/ whose Kubernetes is used: ASYNCMIGRATE_TESTBED names it, else it is the newest."""
+    folders = sorted(f.parent.name for f in (_ROOT / "testbed").glob("*/go.mod"))
+    name = os.environ.get("ASYNCMIGRATE_TESTBED") or folders[-1]
+    if name not in folders:
+        raise ValueError(f"ASYNCMIGRATE_TESTBED is {name}, and the test bed has {', '.join(folders)}")
+    return name
+
+
 def binaries() -> tuple[Path, Path] | None:
     """The kube-apiserver and etcd to use: envtest's where KUBEBUILDER_ASSETS is set, else those that make built."""
-    folder = Path(os.environ.get("KUBEBUILDER_ASSETS") or BUILT)
+    folder = Path(os.environ.get("KUBEBUILDER_ASSETS") or _ROOT / ".build" / "testbed" / chosen())
     found = folder / "kube-apiserver", folder / "etcd"
     return found if all(f.is_file() for f in found) else None
+
+
+def version() -> str | None:
+    """What the kube-apiserver to use says it is, as in v1.37.2; None where there is none."""
+    found = binaries()
+    if found is None:
+        return None
+    said = subprocess.run([found[0], "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return said.stdout.removeprefix("Kubernetes ").strip()
+
+
+class Etcd(Server):
+    """One etcd on free ports, and its data."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.url, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        self.data = folder / "etcd"
+        super().__init__(
+            [
+                *(program, "--data-dir", self.data, "--unsafe-no-fsync", "--log-level", "error"),
+                *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
+                *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+                *("--initial-cluster", f"default={peer}"),
+            ],
+            folder / "etcd.log",
+        )
+
+    def is_healthy(self) -> bool:
+        return _answers(f"{self.url}/health")
 
 
 class RealServer:
     """Where the real one is, and a reader of the raw bytes in its etcd."""
 
-    def __init__(self, *, url: str, etcd: str, ca: Path, apiserver: Server, store: Server) -> None:
+    def __init__(self, *, url: str, ca: Path, apiserver: Server, store: Etcd) -> None:
         self.url = url
-        self.etcd = etcd
         self.ca = ca
         self.apiserver = apiserver
         self.store = store
@@ -63,6 +102,28 @@ class RealServer:
         revision = self._etcd("range", {"key": _b64("/"), "limit": 1})["header"]["revision"]
         self._etcd("compaction", {"revision": revision, "physical": True})
 
+    def save(self, folder: Path) -> None:
+        """Back etcd up into a new folder; the API server goes without it meanwhile, some ten seconds."""
+        self.store.stop(seconds=30)  # it gives the API server's watches seven seconds to end
+        shutil.copytree(self.store.data, folder)
+        self.store.start_again()
+        self._wait()
+
+    def restore(self, folder: Path) -> None:
+        """Put a backup of etcd back, as an operator does, who stops the API server for it (here without a word)."""
+        self.apiserver.kill()
+        self.store.stop()
+        shutil.rmtree(self.store.data)
+        shutil.copytree(folder, self.store.data)
+        self.store.start_again()
+        self.store.wait_until(self.store.is_healthy)
+        self.apiserver.start_again()
+        self._wait()
+
+    def _wait(self) -> None:
+        self.store.wait_until(self.store.is_healthy)
+        self.apiserver.wait_until(self.is_ready)
+
     def _range(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         answer = self._etcd("range", {"key": _b64(prefix), "range_end": _b64(end)})
@@ -70,7 +131,7 @@ class RealServer:
             yield base64.b64decode(kv["key"]).decode(), base64.b64decode(kv["value"])
 
     def _etcd(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-        request = urllib.request.Request(f"{self.etcd}/v3/kv/{verb}", json.dumps(body).encode())  # noqa: S310
+        request = urllib.request.Request(f"{self.store.url}/v3/kv/{verb}", json.dumps(body).encode())  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- our own etcd on loopback
             decoded: dict[str, Any] = json.load(answer)
             return decoded
@@ -87,19 +148,10 @@ def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[Re
     if built is None:
         raise RuntimeError("no kube-apiserver and etcd: run `make testbed`, or set KUBEBUILDER_ASSETS")
     apiserver, etcd = built
-    etcd_url, peer_url = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    store = Server(
-        [
-            *(etcd, "--data-dir", folder / "etcd", "--unsafe-no-fsync", "--log-level", "error"),
-            *("--listen-client-urls", etcd_url, "--advertise-client-urls", etcd_url),
-            *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
-            *("--initial-cluster", f"default={peer_url}"),
-        ],
-        folder / "etcd.log",
-    )
+    store = Etcd(etcd, folder)
     try:
-        store.wait_until(lambda: _answers(f"{etcd_url}/health"))
-        with _apiserver(apiserver, folder, store, etcd_url, apiserver_flags) as found:
+        store.wait_until(store.is_healthy)
+        with _apiserver(apiserver, folder, store, apiserver_flags) as found:
             yield found
     finally:
         store.stop()
@@ -108,14 +160,12 @@ def start(folder: Path, *, apiserver_flags: tuple[str, ...] = ()) -> Iterator[Re
 @contextmanager
 def beside(first: RealServer, folder: Path) -> Iterator[RealServer]:
     """Start one more API server on the etcd of `first`, as a large control plane has several."""
-    with _apiserver(first.apiserver.program, folder, first.store, first.etcd, ()) as found:
+    with _apiserver(first.apiserver.program, folder, first.store, ()) as found:
         yield found
 
 
 @contextmanager
-def _apiserver(
-    program: Path, folder: Path, store: Server, etcd_url: str, flags: tuple[str, ...]
-) -> Iterator[RealServer]:
+def _apiserver(program: Path, folder: Path, store: Etcd, flags: tuple[str, ...]) -> Iterator[RealServer]:
     folder.mkdir(exist_ok=True)
     port = free_port()
     certificates = folder / "certificates"
@@ -123,7 +173,7 @@ def _apiserver(
         [
             program,
             *("--bind-address", "127.0.0.1", "--secure-port", str(port), "--cert-dir", certificates),
-            *("--etcd-servers", etcd_url, "--endpoint-reconciler-type", "none"),
+            *("--etcd-servers", store.url, "--endpoint-reconciler-type", "none"),
             *("--authorization-mode", "RBAC", "--token-auth-file", _write_tokens(folder)),
             *("--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24"),
             *_service_account_flags(folder),
@@ -133,7 +183,7 @@ def _apiserver(
     )
     try:
         url, ca = f"https://127.0.0.1:{port}", certificates / "apiserver.crt"
-        found = RealServer(url=url, etcd=etcd_url, ca=ca, apiserver=server, store=store)
+        found = RealServer(url=url, ca=ca, apiserver=server, store=store)
         server.wait_until(found.is_ready)
         yield found
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -11,33 +10,26 @@ from pathlib import Path
 import anyio
 
 from tests.bed import real
-from tests.bed.bed import Bed, open_embedded, open_real, trust
-from tests.chaos.proxy import Proxy, open_proxy
-from tests.chaos.rounds import Tally, play_rounds
-
-
-async def play(bed: Bed, proxy: Proxy, options: argparse.Namespace, objects: int) -> bool:
-    tally = Tally()
-    for seed in range(options.seed, options.seed + options.rounds):
-        await play_rounds(bed, proxy, tally, range(seed, seed + 1), objects)
-        tally.requests, tally.faults = proxy.requests, proxy.injected
-        print(f"seed {seed}: {tally}\n", flush=True)  # noqa: T201
-    return not tally.lost
+from tests.chaos.lanes import play_embedded, play_real
+from tests.chaos.tally import Tally
 
 
 async def main(options: argparse.Namespace) -> bool:
-    draw = random.Random(options.seed)  # noqa: S311 -- repeatable, not secret
+    tally = Tally()
+    began = anyio.current_time()
+    seeds = range(options.seed, options.seed + options.rounds)
+
+    def report(seed: int) -> None:
+        print(f"seed {seed}, {anyio.current_time() - began:.0f} s: {tally}\n", flush=True)  # noqa: T201
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.server == "embedded":
-            async with open_embedded(folder) as bed, open_proxy(bed.url, None, draw) as proxy:
-                return await play(bed, proxy, options, 60)
-        with real.start(folder) as server:
-            async with (
-                open_real(server, folder) as real_bed,
-                open_proxy(server.url, trust(server), draw) as proxy,
-            ):
-                return await play(real_bed, proxy, options, 300)
+            await play_embedded(tally, seeds, folder, report)
+        else:
+            with real.start(folder) as server:
+                await play_real(tally, seeds, server, folder, report)
+    return not tally.lost
 
 
 if __name__ == "__main__":

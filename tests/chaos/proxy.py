@@ -7,8 +7,10 @@ import json
 import random
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +28,7 @@ FAULTS = (
     "503",
     "504 in HTML",
     "200 in HTML",
+    "404 for an object",
 )
 _KEPT = {"Authorization", "Content-Type", "Accept", "User-Agent"}
 
@@ -50,6 +53,19 @@ class Proxy:
         self.requests = 0
         self.judge: Judge = _no_judge
         self.url = ""
+        self.shift: Callable[[], float] = lambda: 0.0  # seconds by which an answer's Date is moved
+        self._lives = 0  # that the server has had, each ended by an outage
+        self._away = False
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """The server is away inside: whatever is under way or comes meanwhile gets no answer, nor is it sent later."""
+        self._away = True
+        self._lives += 1
+        try:
+            yield
+        finally:
+            self._away = False
 
     def write_kubeconfig(self, path: Path) -> Path:
         config = {
@@ -65,8 +81,10 @@ class Proxy:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
-        fault = self._draw.choice(FAULTS) if self._draw.random() < self.share else ""
-        self.injected[fault] += bool(fault)
+        life = self._lives
+        if self._away:
+            return _cut(request)
+        fault = self._choose_fault(request)
         match fault:
             case "delay":
                 await asyncio.sleep(self._draw.random() * 0.2)
@@ -82,12 +100,23 @@ class Proxy:
                 return web.Response(status=504, text="<html><h1>504 Gateway Time-out</h1></html>")
             case "200 in HTML":
                 return web.Response(text="<html><body>Please log in</body></html>", content_type="text/html")
-        return await self._pass_on(request, fault)
+            case "404 for an object":
+                return _not_found(request)
+        return await self._pass_on(request, fault, life)
 
-    async def _pass_on(self, request: web.BaseRequest, fault: str) -> web.StreamResponse:
-        trim = request.method == "PATCH" and "customresourcedefinitions" in request.path
+    def _choose_fault(self, request: web.BaseRequest) -> str:
+        fault = self._draw.choice(FAULTS) if self._draw.random() < self.share else ""
+        if fault == "404 for an object" and (request.method != "PATCH" or _is_of_crd(request)):
+            fault = ""
+        self.injected[fault] += bool(fault)
+        return fault
+
+    async def _pass_on(self, request: web.BaseRequest, fault: str, life: int) -> web.StreamResponse:
+        trim = request.method == "PATCH" and _is_of_crd(request)
         trimmed = await self.judge() if trim else None
         body = await request.read()
+        if life != self._lives:
+            return _cut(request)
         headers = {k: v for k, v in request.headers.items() if k in _KEPT}
         try:
             async with self._session.request(
@@ -102,8 +131,32 @@ class Proxy:
             return _cut(request)
         if fault == "truncate" and data:
             return await _truncated(request, answer.status, data)
-        kept = {k: v for k, v in answer.headers.items() if k in {"Content-Type", "Retry-After", "Date"}}
+        kept = {k: v for k, v in answer.headers.items() if k in {"Content-Type", "Retry-After"}}
+        kept["Date"] = _shifted(answer.headers["Date"], self.shift())
         return web.Response(status=answer.status, body=data, headers=kept)
+
+
+def _is_of_crd(request: web.BaseRequest) -> bool:
+    return "customresourcedefinitions" in request.path
+
+
+def _not_found(request: web.BaseRequest) -> web.StreamResponse:
+    """Say of an object that is there that it is not, as whatever stands in the way of a write may."""
+    _, _, group, _, _, _, plural, name = request.path.split("/")
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": f'{plural}.{group} "{name}" not found',
+        "reason": "NotFound",
+        "details": {"name": name, "group": group, "kind": plural},
+        "code": 404,
+    }
+    return web.json_response(status, status=404)
+
+
+def _shifted(date: str, seconds: float) -> str:
+    return format_datetime(parsedate_to_datetime(date) + timedelta(seconds=seconds), usegmt=True)
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:

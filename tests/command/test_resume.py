@@ -176,6 +176,24 @@ async def test_retry_failed_takes_up_just_what_failed(embedded: EmbeddedBed, tmp
     assert "has nothing left to do" in ended.err
 
 
+async def test_retry_failed_takes_what_was_left_because_others_were_blocked(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    await stale(embedded, 2)
+    gone = crd(embedded.group, "v1", "v1", "v2", plural="gadgets", unserved=("v1", "v2"))
+    embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2", plural="gadgets"))
+    embedded.server.apply_crd(gone)
+    args = ("run", "-y", "-o", "json", "--settle", "0", "--kubeconfig", embedded.kubeconfig())
+    ended = await asyncmigrate(*args, home=tmp_path)
+    assert ended.code == 3
+    report = tmp_path / "report.json"
+    report.write_text(ended.out)
+    embedded.server.apply_crd(crd(embedded.group, "v1", "v1", "v2", plural="gadgets"))
+    ended = await asyncmigrate(*args, "--retry-failed", report, home=tmp_path)
+    assert ended.code == 0
+    assert await embedded.stored_versions(f"widgets.{embedded.group}") == ["v2"]
+
+
 async def test_retry_failed_goes_over_all_objects_where_the_spec_has_changed(
     embedded: EmbeddedBed, tmp_path: Path
 ) -> None:

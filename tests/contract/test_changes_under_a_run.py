@@ -10,7 +10,7 @@ import pytest
 
 from asyncmigrate import CRDReport, Outcome, TrimmedBy, plan, run
 from asyncmigrate.events import CRDRelisted, Event, ObjectSettled
-from tests.bed.bed import CRDS, MERGE, Bed
+from tests.bed.bed import CRDS, MERGE, Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.bed.webhook import Webhook, open_webhook
 
@@ -67,6 +67,40 @@ async def test_a_conversion_that_goes_missing_stops_the_writes_within_two_second
     assert found.objects.settled < OBJECTS / 2
     assert max(later) < 2
     assert await bed.stored_versions(f"widgets.{bed.group}") == ["v1", "v2"]
+
+
+async def test_a_conversion_that_is_missing_between_two_looks_is_no_success(bed: Bed, webhook: Webhook) -> None:
+    await stale(bed, webhook.conversion)
+
+    async def toggle() -> None:
+        await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"), settled=False)
+        await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", conversion=webhook.conversion), settled=False)
+
+    found, _, _ = await migrate_while(bed, toggle)
+    assert (found.outcome, found.reason) == (Outcome.INCOMPLETE, "ConversionChanged")
+    assert "changed 2 times between two looks" in found.message
+
+
+async def test_a_version_that_is_its_like_no_more_stops_the_writes(bed: Bed) -> None:
+    """The storage version is not served, so objects are written through another one with the same schema."""
+    await stale(bed)
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", unserved=("v2",)))
+    narrow = {"v1": {"type": "object", "properties": {}}}
+    changed = crd(bed.group, "v2", "v1", "v2", unserved=("v2",), schemas=narrow)
+    found, _, later = await migrate_while(bed, lambda: bed.apply_crd(changed, settled=False))
+    assert (found.outcome, found.reason) == (Outcome.INCOMPLETE, "StorageVersionNotServed")
+    assert max(later) < 2
+
+
+async def test_a_look_that_gets_no_answer_stops_nothing_for_good(embedded: EmbeddedBed) -> None:
+    await stale(embedded)
+    name = f"widgets.{embedded.group}"
+    async with embedded.cluster() as cluster:
+        made = await plan(cluster, names=[name])
+        embedded.server.faults.delay(30, verb="get", resource="customresourcedefinitions.apiextensions.k8s.io", times=1)
+        report = await run(cluster, made, settle=0, rate=200.0)
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert report.seconds < 20
 
 
 async def test_a_change_that_does_no_harm_has_all_objects_listed_again(bed: Bed) -> None:

@@ -86,6 +86,20 @@ async def test_pruning_that_is_allowed_goes_ahead(bed: Bed) -> None:
     assert specs(bed) == {f"w-{n}": {"size": 1} for n in range(3)}
 
 
+async def test_a_null_that_the_storage_version_does_not_keep_blocks_too(bed: Bed) -> None:
+    maybe = schema(size="integer")
+    maybe["properties"]["spec"]["properties"]["size"]["nullable"] = True
+    schemas = {"v1": maybe, "v2": NARROW}
+    before = crd(bed.group, "v1", "v1", "v2", schemas=schemas)
+    await bed.apply_crd(before)
+    await bed.create(before, obj(before, "v1", "w-0", spec={"size": None}), obj(before, "v1", "w-1"))
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", schemas=schemas))
+    found = await migrate(bed, dry_run=True)
+    assert (found.outcome, found.reason) == (Outcome.BLOCKED, "FieldsWouldBePruned")
+    assert found.pruning == PrunedObjects(fields=("spec.size",), objects=1, read=2, example="default/w-0")
+    assert specs(bed)["w-0"] == {"size": None}
+
+
 async def test_schemas_that_differ_in_what_prunes_nothing_are_no_obstacle(bed: Bed) -> None:
     described = schema(size="integer", legacy="string")
     described["properties"]["spec"] |= {"description": "what is wanted", "required": ["size"]}

@@ -148,7 +148,7 @@ async def test_the_server_removes_what_the_rule_says(real_bed: RealBed) -> None:
     assert not uncovered
 
 
-async def test_the_server_drops_nulls_too_which_the_rule_does_not_tell(real_bed: RealBed) -> None:
+async def test_the_server_drops_nulls_too_and_another_rule_tells(real_bed: RealBed) -> None:
     old = fields(a=TEXT | {"nullable": True}, b=TEXT | {"nullable": True})
     new = fields(a=TEXT, b=TEXT | {"default": "x"})
     spec = {"a": None, "b": None}

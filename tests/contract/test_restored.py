@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from asyncmigrate import Cluster, Outcome, Report, plan, run
+from asyncmigrate.events import CRDSettling, Event
 from tests.bed import real
 from tests.bed.bed import MERGE, Bed, EmbeddedBed, open_embedded, open_real
 from tests.bed.scenes import Manifest, crd, obj
@@ -49,17 +51,6 @@ async def grow(bed: Bed, manifest: Manifest, writes: int) -> None:
         patch = {"metadata": {"annotations": {"touched": str(number)}}}
         (await bed.http.patch(path, json=patch, headers=MERGE)).raise_for_status()
     del manifest
-
-
-def deny_one(bed: Bed, client_hooks: list[Any]) -> None:
-    """Have the rewrite of one object fail, whichever the server is."""
-
-    async def deny(request: httpx.Request) -> None:
-        if request.method == "PATCH" and request.url.path.endswith("/w-1"):
-            request.url = request.url.copy_with(path=request.url.path + "/nonsense")
-
-    client_hooks.append(deny)
-    del bed
 
 
 @pytest.mark.timeout(200)
@@ -116,6 +107,83 @@ async def test_what_a_backup_brings_back_between_two_runs_is_rewritten(own_bed: 
     report = await migrate(bed, unfinished=first.unfinished if how == "report" else None, state=state)
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert bed.stored_api_versions(name) == {"v2"}
+
+
+async def test_objects_that_others_write_first_after_a_restore_hide_nothing(embedded: EmbeddedBed) -> None:
+    """Resource versions have grown past those from before, and the newest objects of the run are the newest again."""
+    bed = embedded
+    manifest = await stale(bed)
+    saved = await bed.save()
+
+    restored = False
+
+    async def hook(request: httpx.Request) -> None:
+        nonlocal restored
+        if restored or request.method != "PATCH" or not request.url.path.endswith("/status"):
+            return
+        restored = True
+        await bed.restore(saved)
+        await grow(bed, manifest, 60)
+        for name in ("w-3", "w-4"):
+            path = bed.path(manifest, "v2", name=name)
+            (await bed.http.patch(path, json={"spec": {"size": 2}}, headers=MERGE)).raise_for_status()
+        raise httpx.ReadError("the server went away")
+
+    async with bed.client(event_hooks={"request": [hook]}) as client, Cluster.from_httpx(client) as cluster:
+        report = await run(cluster, await plan(cluster, names=[f"widgets.{bed.group}"]), settle=0)
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
+
+
+async def test_a_restore_while_all_retries_wait_is_noticed(embedded: EmbeddedBed) -> None:
+    """Nothing is in flight but the looks at the CRD."""
+    bed = embedded
+    manifest = await stale(bed)
+    saved = await bed.save()
+    bed.server.faults.answer(429, retry_after=5, verb="patch", name="w-4", times=1)
+
+    async def restore() -> None:
+        await bed.server.until(lambda: sum(s.method == "PATCH" and s.code == 200 for s in bed.server.requests) >= 4)
+        await bed.restore(saved)
+        await grow(bed, manifest, 60)
+
+    async with bed.cluster() as cluster, anyio.create_task_group() as tasks:
+        made = await plan(cluster, names=[f"widgets.{bed.group}"])
+        bed.server.requests.clear()
+        tasks.start_soon(restore)
+        report = await run(cluster, made, settle=0)
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
+
+
+async def test_a_move_that_is_made_again_after_a_restore_is_waited_for_anew(embedded: EmbeddedBed) -> None:
+    """Same uid and generation, and nobody looks while a CRD waits: the stamp of the move tells."""
+    bed = embedded
+    before = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(before)
+    await bed.create(before, obj(before, "v1", "w"))
+    saved = await bed.save()
+    after = crd(bed.group, "v2", "v1", "v2")
+    await bed.apply_crd(after, settled=False)
+    waits: list[float] = []
+
+    async def move_again() -> None:
+        await anyio.sleep(1.2)
+        await bed.restore(saved)
+        bed.server.advance(5)
+        await grow(bed, before, 20)
+        await bed.apply_crd(after, settled=False)
+
+    def note(event: Event) -> None:
+        if isinstance(event, CRDSettling):
+            waits.append(event.wait)
+
+    async with bed.cluster() as cluster, anyio.create_task_group() as tasks:
+        made = await plan(cluster, names=[f"widgets.{bed.group}"])
+        tasks.start_soon(move_again)
+        report = await run(cluster, made, settle=2.5, observers=[note])
+    assert len(waits) == 2
+    assert report.crds[0].outcome is Outcome.MIGRATED
 
 
 async def test_a_report_of_another_cluster_is_not_believed(embedded: EmbeddedBed, tmp_path: Path) -> None:

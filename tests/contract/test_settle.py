@@ -84,6 +84,20 @@ async def test_servers_whose_clocks_are_seven_seconds_apart_do_not_shorten_the_w
     assert report.crds[0].outcome is Outcome.MIGRATED
 
 
+async def test_the_clock_of_what_stands_in_front_is_not_believed(embedded: EmbeddedBed) -> None:
+    """A proxy answers 503 with a Date of its own."""
+    await stale(embedded)
+
+    async def shift(response: httpx.Response) -> None:
+        if response.request.method == "POST":  # the review of our rights, which may fail
+            response.status_code = 503
+            response.headers["Date"] = format_datetime(datetime(2099, 1, 1, tzinfo=UTC), usegmt=True)
+
+    async with embedded.client(event_hooks={"response": [shift]}) as client, Cluster.from_httpx(client) as cluster:
+        _, events = await migrate(cluster, embedded, PASSED - CLOCKS + 6)
+    assert waits(events)
+
+
 async def forget_who_moved_storage(bed: Bed) -> None:
     """Take the entry that owns spec.versions out of the CRD's managedFields, as any client may."""
     name = f"widgets.{bed.group}"

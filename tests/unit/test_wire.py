@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import chain, repeat
 from typing import Any
 
 import anyio
@@ -30,6 +31,7 @@ BASE = "https://api.example.test:6443"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 NAME = "widgets.example.com"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 QUICK = RetryPolicy(first_wait=0.001, max_wait=0.002, max_seconds=0.3)
 ONCE = RetryPolicy(max_tries=1)
 
@@ -99,6 +101,9 @@ def usual(route: respx.Route) -> httpx.Response:
 def serve(api: respx.MockRouter, *names: str) -> dict[str, respx.Route]:
     """A stale CRD with objects, all going well."""
     return {
+        "look": api.get(f"{CRD_PATH}/{NAME}", headers={"accept": METADATA}).respond(
+            json=crd() | {"kind": "PartialObjectMetadata"}
+        ),
         "crd": api.get(f"{CRD_PATH}/{NAME}").respond(json=crd()),
         "review": api.post(REVIEWS).respond(201, json=review(allowed=True)),
         "first": api.get("/apis/example.com/v2/widgets", params={"limit": "1"}).respond(json=page(*names[:1])),
@@ -134,6 +139,17 @@ async def test_a_rewrite_is_an_empty_merge_patch_that_asks_for_metadata_only(
     }
 
 
+async def test_a_list_without_a_resource_version_is_no_list(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    made = await planned(cluster)
+    empty: dict[str, Any] = {"kind": "PartialObjectMetadataList", "metadata": {}, "items": None}
+    for route in ("first", "list"):
+        routes[route].mock(return_value=httpx.Response(200, json=empty))
+    [found] = (await run(cluster, made, settle=0, retry_policy=QUICK)).crds
+    assert (found.outcome, found.reason) == (Outcome.FAILED, "ListFailed")
+    assert not routes["trim"].called
+
+
 async def test_names_are_percent_encoded(api: respx.MockRouter, cluster: Cluster) -> None:
     serve(api)
     api.get("/apis/example.com/v2/widgets").respond(json=page("a:b c"))
@@ -149,13 +165,15 @@ async def test_transient_answers_are_tried_again_and_counted(
 ) -> None:
     routes = serve(api, "w-0")
     good = usual(routes[where])
-    routes[where].side_effect = [httpx.Response(code, text="busy"), httpx.Response(code, text="busy"), good, good, good]
+    routes[where].side_effect = chain([httpx.Response(code, text="busy")] * 2, repeat(good))
     events: list[Event] = []
     made = await plan(cluster, names=[NAME], retry_policy=QUICK, observers=[events.append])
     report = await run(cluster, made, settle=0, retry_policy=QUICK, observers=[events.append])
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert made.retries + report.retries == 2
-    assert [e.attempt for e in events if isinstance(e, Retrying)] == [1, 2]
+    # Where the trim meets what may be an outage, all is listed again, and another trim begins.
+    again = where == "trim" and code != 429
+    assert [e.attempt for e in events if isinstance(e, Retrying)] == ([1, 1] if again else [1, 2])
     assert [e.status for e in events if isinstance(e, RequestSent)].count(code) == 2
 
 
@@ -164,9 +182,11 @@ async def test_a_lost_connection_is_tried_again(
     api: respx.MockRouter, cluster: Cluster, error: httpx.TransportError
 ) -> None:
     routes = serve(api, "w-0")
-    routes["w-0"].side_effect = [error, usual(routes["w-0"])]
+    routes["w-0"].side_effect = chain([error], repeat(usual(routes["w-0"])))
     report = await migrated(cluster)
     assert (report.crds[0].outcome, report.retries) == (Outcome.MIGRATED, 1)
+    # A backup may have been put back meanwhile: all is listed again before the trim.
+    assert routes["list"].call_count == 2
 
 
 @pytest.mark.parametrize(("code", "reason"), [(400, "BadRequest"), (403, "Forbidden"), (422, "Invalid"), (501, "")])
@@ -287,7 +307,7 @@ async def test_a_plain_404_at_the_last_look_is_no_deleted_crd(api: respx.MockRou
 async def test_retry_after_in_seconds_is_obeyed(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
     busy = httpx.Response(429, text="Too many requests, please try again later.", headers={"Retry-After": "1"})
-    routes["w-0"].side_effect = [busy, usual(routes["w-0"])]
+    routes["w-0"].side_effect = chain([busy], repeat(usual(routes["w-0"])))
     waits: list[float] = []
 
     def note(event: Event) -> None:
@@ -311,9 +331,10 @@ async def test_retry_after_as_a_date_is_obeyed(api: respx.MockRouter, cluster: C
 
 async def test_a_failing_page_is_asked_for_in_smaller_pieces(api: respx.MockRouter, cluster: Cluster) -> None:
     routes = serve(api, "w-0")
-    routes["list"].side_effect = [httpx.Response(500), httpx.Response(500), usual(routes["list"])]
+    routes["list"].side_effect = chain([httpx.Response(500)] * 2, repeat(usual(routes["list"])))
     assert (await migrated(cluster)).ok
-    assert [c.request.url.params["limit"] for c in routes["list"].calls] == ["500", "125", "31"]
+    # The last is of another list, after what may have been an outage.
+    assert [c.request.url.params["limit"] for c in routes["list"].calls] == ["500", "125", "31", "500"]
 
 
 async def test_nothing_getting_through_ends_the_crd_and_not_each_object_by_itself(

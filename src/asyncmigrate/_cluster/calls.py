@@ -185,7 +185,7 @@ class Calls:
         response = await self._exchange(request, within)
         if response.status not in _OK:
             raise self._error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
-        self.contacted = True
+        self._met(response)
         return objects.resource_version(response.body)
 
     async def trim(self, crd: CRD, storage_version: str, *, dry_run: bool) -> CRD:
@@ -201,9 +201,14 @@ class Calls:
     async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
         response = await self._exchange(request, within)
         if response.status in _OK:
-            self.contacted = True
+            self._met(response)
             return response.body
         raise self._error(response, doing)
+
+    def _met(self, response: Response) -> None:
+        """An API server has answered."""
+        self.contacted = True
+        self.clock.note(response.headers)
 
     def _error(self, response: Response, doing: str) -> APIError:
         status = read_status(response.status, response.headers, response.body, now=time.time())
@@ -218,7 +223,6 @@ class Calls:
         try:
             response = await self._transport.send(request, within=_sooner(self._timeout, within))
             status = response.status
-            self.clock.note(response.headers)
         finally:
             self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began))
         return response

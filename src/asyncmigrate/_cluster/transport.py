@@ -63,23 +63,29 @@ class Transport(Protocol):
 
 
 class ServerClock:
-    """What the server's clock shows, from the `Date` of its last answer; never ahead of it."""
+    """What the server's clock shows, from the `Date` of its answers; never ahead of it.
+
+    Of several answers that which shows the earliest time counts: there may be several servers, and what stands in front
+    of them may have a clock of its own.
+    """
 
     def __init__(self) -> None:
-        self._date = ""
-        self._noted = 0.0
+        self._ahead: float | None = None  # of our monotonic clock, in seconds
 
     def note(self, headers: Mapping[str, str]) -> None:
-        if date := headers.get("date"):
-            self._date, self._noted = date, time.monotonic()
+        """Take the time of an answer of the API server's own."""
+        if not (date := headers.get("date")):
+            return
+        try:
+            ahead = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        except ValueError:
+            return
+        self._ahead = ahead if self._ahead is None else min(self._ahead, ahead)
 
     @property
     def now(self) -> float | None:
         """Seconds since the epoch; None where no answer has told yet."""
-        try:
-            return parsedate_to_datetime(self._date).timestamp() + time.monotonic() - self._noted
-        except ValueError:
-            return None
+        return None if self._ahead is None else self._ahead + time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

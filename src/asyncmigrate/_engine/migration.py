@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import anyio
@@ -25,7 +26,7 @@ from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT
 from asyncmigrate._rules.decisions.versions import access_version
 from asyncmigrate._rules.safety.proof import bound_of, is_proven
 from asyncmigrate._rules.safety.resource_versions import is_newer
-from asyncmigrate._rules.safety.spec_changes import Effect, spec_change
+from asyncmigrate._rules.safety.spec_changes import AFTER_OUTAGE, Effect, spec_change
 from asyncmigrate._rules.safety.stamps import stamp_of
 from asyncmigrate._rules.safety.trim import Trim, TrimDecision, decision_of
 from asyncmigrate.errors import UsageError
@@ -36,6 +37,7 @@ Proof = Callable[[ObjectRef, str], Settled | None]
 _PASSES = (
     3  # over the objects of a CRD that keeps changing; a guess: who changes it more often than that is at work on it
 )
+_PASSES_AFTER_OUTAGES = 10  # each costs a list, and little more: what was rewritten is newer than the first one
 _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects of this one are left
 
 
@@ -101,12 +103,16 @@ class Migration:
 
     async def _migrate(self) -> CRDResult:
         decision = await self._go_over()
-        for _ in range(_PASSES - 1):
-            if decision.trim is not Trim.AGAIN or decision.fresh is None:
-                break
+        passes = Counter([decision.reason])
+        while decision.trim is Trim.AGAIN and decision.fresh is not None and self._may_go_on(passes):
             await self._begin_again(decision.fresh, decision.message)
             decision = await self._go_over()
+            passes[decision.reason] += 1
         return self._ended(decision)
+
+    def _may_go_on(self, passes: Counter[str]) -> bool:
+        outages = passes[AFTER_OUTAGE.reason]
+        return outages < _PASSES_AFTER_OUTAGES and passes.total() - outages < _PASSES
 
     async def _begin_again(self, crd: CRD, why: str) -> None:
         """Prepare another list, from the CRD as it is now."""
@@ -126,20 +132,19 @@ class Migration:
                 if not self._options.dry_run:
                     tasks.start_soon(watch.keep, self._rewriter)
                 await self._rewrite_all()
+                self._rewriter.check_failures()
+                decision = await self._trimmer.trim(self._crd, self._confirm)
                 tasks.cancel_scope.cancel()
-            self._rewriter.check_failures()
-            return await self._trimmer.trim(self._crd, self._confirm)
+                return decision
         except SpecChanged as changed:
-            return decision_of(changed.change, changed.fresh or self._crd)
+            return decision_of(changed.change, changed.fresh)
         except Stopped as stopped:
             return await self._explained(stopped)
 
-    async def _confirm(self) -> None:
-        """After an outage, see that what was settled still is: the cluster may have been put back to an older state."""
-        outages = self._session.outages
-        if outages != self._outages and not self._options.dry_run:
-            await self._rewriter.check_that_all_is_kept()
-            self._outages = outages
+    def _confirm(self, fresh: CRD | None) -> None:
+        """After an outage all objects are listed again: a backup may have been put back."""
+        if self._session.outages != self._outages and fresh is not None and not self._options.dry_run:
+            raise SpecChanged(AFTER_OUTAGE, fresh)
 
     async def _explained(self, stopped: Stopped) -> TrimDecision:
         """A 404 that speaks of no object: the CRD is gone, or was replaced, or its version is not served any more."""
@@ -234,4 +239,5 @@ class Migration:
                 self._rewriter.settle(ref, how)
             else:
                 await self._session.pace()
+                await self._rewriter.until_free()
                 self._rewriter.add(ref)

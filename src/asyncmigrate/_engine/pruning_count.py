@@ -12,6 +12,7 @@ from asyncmigrate._model import CRD, Resource
 from asyncmigrate._results.report import PrunedObjects
 from asyncmigrate._rules.decisions.decide import fields_in_words
 from asyncmigrate._rules.errors.classify import Operation
+from asyncmigrate._rules.safety.nulls import nulls_lost
 from asyncmigrate._rules.safety.pruning import lost_from
 from asyncmigrate.errors import ExpiredError, MigrateError
 
@@ -66,6 +67,7 @@ class PruningCount:
     async def _read_all(self, crd: CRD, resources: list[Resource], schemas: Schemas) -> None:
         """Page by page, each through every old version: a token names the last key read, and goes for all versions."""
         token, calls = "", self._session.calls
+        wanted = schemas.get(crd.storage_version or "")
         while True:
             lost: dict[str, tuple[str, ...]] = {}
             following = ""
@@ -82,7 +84,7 @@ class PruningCount:
                         raise
                 for obj in objects:
                     name = _name_of(obj)
-                    lost[name] = lost.get(name, ()) + lost_from(obj, schemas.get(crd.storage_version or ""))
+                    lost[name] = lost.get(name, ()) + lost_from(obj, wanted) + nulls_lost(obj, wanted)
             self._add(lost)
             token = following
             if not token:

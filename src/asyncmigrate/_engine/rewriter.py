@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from functools import partial
 
 import anyio
-import msgspec
 
-from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, SpecChanged, Stopped, failed
+from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, failed
 from asyncmigrate._engine.pool import Job, Lane
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD, ObjectRef, Resource
@@ -16,13 +14,11 @@ from asyncmigrate._results.report import OBJECTS_FAILED, Failure, Objects, Outco
 from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
 from asyncmigrate._rules.errors.causes import Cause, cause_of
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
-from asyncmigrate._rules.safety.resource_versions import is_newer, number_of
-from asyncmigrate._rules.safety.spec_changes import AFTER_OUTAGE, RESTORED
+from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate.errors import APIError, ConfigError, MigrateError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
 
 KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
-KEPT_NEWEST = 3  # settled objects to look at again where the cluster may have been put back to an older state
 
 
 class _Try(Tries, kw_only=True):
@@ -49,6 +45,7 @@ class Rewriter:
         self._straight = crd.resource(access_version(crd) or "")
         self.lane: Lane = self._session.pool.lane()
         self._stop: Stopped | None = None
+        self._free = anyio.Event()
 
     def count_anew(self, since: str) -> None:
         """Begin another list of the same objects, with none of them pending.
@@ -59,7 +56,6 @@ class Rewriter:
         self._since = since
         self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
         self.failures: list[Failure] = []
-        self._newest: list[tuple[int, str, str]] = []  # a heap: resource version, namespace, name
         self._pending = 0
         self._enough = 0  # `_fewer` is set when no more than so many objects are unsettled
         self._fewer = anyio.Event()
@@ -92,46 +88,10 @@ class Rewriter:
         self._session.pool.add(self.lane, partial(self._rewrite, ref, None))
 
     def settle(self, ref: ObjectRef, how: Settled) -> None:
-        """Count an object that needs no more work, and whose resource version is that of `ref`."""
+        """Count an object that needs no more work."""
         self._counts[how] += 1
-        if how is not Settled.GONE:
-            self._remember(ref)
         self._session.emit(ObjectSettled(self._crd.name, ref.namespace, ref.name, how))
         self._done_with_one()
-
-    def _remember(self, ref: ObjectRef) -> None:
-        version = number_of(ref.resource_version)
-        if len(self._newest) < KEPT_NEWEST:
-            heapq.heappush(self._newest, (version, ref.namespace, ref.name))
-        elif version > self._newest[0][0]:
-            heapq.heapreplace(self._newest, (version, ref.namespace, ref.name))
-
-    async def check_that_all_is_kept(self) -> None:
-        """Look at the objects written last: after an outage the cluster may have been put back to an older state.
-
-        Raises:
-            SpecChanged: it was, or none of them is there any more to tell: the objects must be listed again.
-        """
-        kept = False
-        for version, namespace, name in self._newest:
-            now = await self._resource_version_now(ObjectRef(namespace, name))
-            if now is not None and number_of(now) < version:
-                raise SpecChanged(RESTORED, None)
-            kept = kept or now is not None
-        if not kept:
-            raise SpecChanged(AFTER_OUTAGE, None)
-
-    async def _resource_version_now(self, ref: ObjectRef) -> str | None:
-        session = self._session
-        lane = session.pool.lane(windowed=False)
-        doing = f"get {self._crd.name} {ref}"
-        try:
-            return await session.ask(
-                Operation.LOOK_AT, lane, lambda: session.calls.look_at(self._straight, ref), doing=doing
-            )
-        except MigrateError as error:
-            reason = NOT_SERVED if session.classify(Operation.LOOK_AT, error) is Action.GONE else "LookupFailed"
-            raise Stopped(failed(reason, error)) from error
 
     async def until_pending(self, most: int) -> None:
         """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
@@ -159,7 +119,7 @@ class Rewriter:
             earlier = bool(self._since) and is_newer(after, self._since)
             self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
         else:
-            self.settle(msgspec.structs.replace(ref, resource_version=after), Settled.REWRITTEN)
+            self.settle(ref, Settled.REWRITTEN)
         return Health.GOOD
 
     def _failed_try(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
@@ -236,12 +196,21 @@ class Rewriter:
     def hold(self, *, held: bool) -> None:
         """Send nothing more for now, or go on."""
         self._session.pool.hold(self.lane, held=held)
+        self._free.set()
+
+    async def until_free(self) -> None:
+        """Wait while nothing is to be sent; raises Stopped where nothing will be."""
+        while self.lane.held and self._stop is None:
+            self._free = anyio.Event()
+            await self._free.wait()
+        self.check()
 
     def stop(self, why: Stopped) -> None:
         """Stop this CRD: what has not been sent is not sent any more."""
         self._stop = self._stop or why
         self.lane.close()
         self._fewer.set()
+        self._free.set()
 
     def check_failures(self) -> None:
         """Raise Stopped if objects failed."""

@@ -14,7 +14,7 @@ from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._options import RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
-from asyncmigrate._results.report import CRDReport, Outcome, Report
+from asyncmigrate._results.report import PLAN_BLOCKED, CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.decisions.decide import FIELDS_WOULD_BE_PRUNED
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
@@ -176,6 +176,6 @@ class _Run:
         if plan.decision is Decision.STALE:
             reason, message = "NotTakenUp", "the earlier run's report has nothing left to do here"
             if self._plan.blocked:
-                reason, message = "PlanBlocked", "nothing is written while another CRD of the plan is blocked"
+                reason, message = PLAN_BLOCKED, "nothing is written while another CRD of the plan is blocked"
         outcome = _OUTCOME_WITHOUT_RUN[plan.decision]
         return CRDReport(plan=plan, outcome=outcome, reason=reason, message=message, refused=plan.refused)

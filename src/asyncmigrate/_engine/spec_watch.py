@@ -23,10 +23,11 @@ from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate._rules.safety.spec_changes import Effect, spec_change
 from asyncmigrate.errors import MigrateError, NotFoundError
 
-# A look costs the server a tenth of a rewrite or less. With half a second for its answer, writes stop within two.
-LOOK_SECONDS = 1.5
-# A look that is not answered for so long (a guess) has the writes wait for it: they might go on unseen.
-BLIND_SECONDS = 5.0
+# Between the answer to a look and the next look, which costs the server a tenth of a rewrite or less; and how long
+# writes go on without its answer. Together they are the two seconds.
+LOOK_SECONDS = 1.0
+BLIND_SECONDS = 1.0
+_ANSWER_SECONDS = 5.0  # for one look, before it is tried again
 
 
 class SpecWatch:
@@ -46,22 +47,21 @@ class SpecWatch:
         """
         seen = self._session.calls.sightings.last_seen(self._crd, time.monotonic())
         if seen is None or seen > LOOK_SECONDS:
-            await self._decide_anew()
+            await self._decide_anew(unseen=True)
 
     async def keep(self, rewriter: Rewriter) -> None:
-        """Look every so often while there are writes; a change of the spec stops them."""
-        seen_sent = rewriter.sent
+        """Look every so often until the CRD is trimmed; a change of the spec stops the writes.
+
+        The looks also tell that the server was away, when nothing else is sent: while all retries wait, say.
+        """
         while True:
             await anyio.sleep(LOOK_SECONDS)
-            if rewriter.sent == seen_sent and not rewriter.lane.in_flight:
-                continue
-            seen_sent = rewriter.sent
             try:
                 with self._held_when_late(rewriter):
                     glance = await self._look()
                 if not self._is_as_it_was(glance):
                     rewriter.hold(held=True)  # for the time of a closer look
-                    await self._decide_anew()
+                    await self._decide_anew(wrote=rewriter.sent > 0)
                     rewriter.hold(held=False)
             except Stopped as stopped:
                 rewriter.stop(stopped)
@@ -71,7 +71,10 @@ class SpecWatch:
         session, name = self._session, self._crd.name
         try:
             return await session.ask(
-                Operation.LOOK_UP, self._lane, lambda: session.calls.glance(name), doing=f"look at CRD {name}"
+                Operation.LOOK_UP,
+                self._lane,
+                lambda: session.calls.glance(name, within=_ANSWER_SECONDS),
+                doing=f"look at CRD {name}",
             )
         except NotFoundError:
             return None
@@ -87,9 +90,9 @@ class SpecWatch:
         self._session.calls.sightings.confirm(crd.name, time.monotonic())
         return True
 
-    async def _decide_anew(self) -> None:
+    async def _decide_anew(self, *, wrote: bool = False, unseen: bool = False) -> None:
         fresh = await self._trimmer.fresh(self._crd.name)
-        change = spec_change(self._crd, fresh)
+        change = spec_change(self._crd, fresh, wrote=wrote, unseen=unseen)
         if change.effect is not Effect.NONE:
             raise SpecChanged(change, fresh)
 

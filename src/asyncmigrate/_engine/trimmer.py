@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import anyio
 
@@ -26,17 +26,17 @@ class Trimmer:
         self.trimmed_by: TrimmedBy | None = None
         self._unanswered = False  # a write of ours may have been done, though its answer was lost
 
-    async def trim(self, crd: CRD, confirm: Callable[[], Awaitable[None]]) -> TrimDecision:
+    async def trim(self, crd: CRD, confirm: Callable[[CRD | None], None]) -> TrimDecision:
         """Trim if a fresh look allows it; a conflict or an answer that is lost means to look again.
 
         Args:
             crd: as it was when its objects were settled.
-            confirm: called after each look; raises Stopped where the objects are not settled any more.
+            confirm: called after each look; raises Stopped where the objects may not be settled any more.
         """
         lost = Tries(anyio.current_time())
         for _ in range(_TRIES):
-            decision = may_trim(crd, await self.fresh(crd.name))
-            await confirm()
+            decision = may_trim(crd, await self.fresh(crd.name), wrote=not self._dry_run)
+            confirm(decision.fresh)
             if decision.trim is Trim.ALREADY:
                 self.trimmed_by = TrimmedBy.THIS_RUN if self._unanswered else TrimmedBy.OTHERS
             if decision.trim is not Trim.YES or decision.fresh is None:

@@ -9,6 +9,7 @@ import msgspec
 from asyncmigrate._results.plan import CRDPlan, spec_id
 from asyncmigrate._results.unfinished import Progress, Unfinished
 
+PLAN_BLOCKED = "PlanBlocked"  # the reason of a stale CRD that was left because others are blocked
 OBJECTS_FAILED = "ObjectsFailed"  # the reason of a CRD all of whose other objects were settled
 
 
@@ -123,7 +124,8 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unfinished(self) -> Unfinished | None:
         """What is left of the CRD to do; None where it is migrated, or needed nothing."""
-        if self.outcome in {Outcome.SKIPPED, Outcome.MIGRATED}:
+        waits = self.reason == PLAN_BLOCKED
+        if self.outcome is Outcome.MIGRATED or (self.outcome is Outcome.SKIPPED and not waits):
             return None
         spec = spec_id(self.plan.live) if self.plan.live else None
         return Unfinished(name=self.name, spec=spec, progress=self.progress)

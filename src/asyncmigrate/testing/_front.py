@@ -47,13 +47,17 @@ class Front:
         self._users = users
         self._api = Api(state)
         self._running: set[asyncio.Task[Any]] = set()
+        self._away_until = 0.0
 
-    def abandon(self) -> None:
-        """End all requests in flight, wherever they are: what they have not stored yet they never will."""
+    def abandon(self, seconds: float) -> None:
+        """End all requests in flight and answer none for so long: what they have not stored yet they never will."""
+        self._away_until = time.monotonic() + seconds
         for task in self._running:
             task.cancel()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if time.monotonic() < self._away_until:
+            return _hang_up(request)
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -73,9 +77,7 @@ class Front:
             self.requests.append(Seen(request.method, request.path_qs, code, user))
             self.answered.set()
         if response is None:
-            if request.transport:
-                request.transport.abort()
-            raise ConnectionResetError("dropped as ordered")
+            return _hang_up(request)
         response.headers["Date"] = format_datetime(self._state.clock.date(), usegmt=True)
         return response
 
@@ -180,6 +182,12 @@ class Front:
 
 class _NoSuchPathError(Exception):
     """What no API serves: a 404 in plain text, for it is about no object."""
+
+
+def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport:
+        request.transport.abort()
+    raise ConnectionResetError("dropped as ordered")
 
 
 async def _meet(faults: list[Fault]) -> web.Response | None:

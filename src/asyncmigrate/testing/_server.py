@@ -159,13 +159,14 @@ class ApiServer:
         """Back the store up, as etcd is backed up."""
         return Backup(self._state.store.copy())
 
-    def restore(self, saved: Backup) -> None:
-        """Bring the store back to a backup, its revision too: later writes are lost, and revisions are given anew.
+    def restore(self, saved: Backup, *, seconds: float = 1.5) -> None:
+        """Bring the store back to a backup, its revision too: later writes are lost, and revisions are given again.
 
-        All connections are dropped, and requests in flight get no answer, as when the API server is restarted for it.
+        All connections are dropped, requests in flight get no answer, and for so many seconds no other does, as when
+        the API server is stopped for it and started again.
         """
         self._state.store = saved._store.copy()  # noqa: SLF001 -- a backup is ours, and opaque to others
-        self._front.abandon()
+        self._front.abandon(seconds)
         for connection in self._server.connections:
             if connection.transport:
                 connection.transport.abort()

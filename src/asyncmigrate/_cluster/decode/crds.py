@@ -10,6 +10,7 @@ import msgspec
 from asyncmigrate._cluster.decode.answer import ListMeta, check_kind, decoded
 from asyncmigrate._cluster.error_status import excerpt
 from asyncmigrate._model import CRD, CRDGlance, CRDPage, Name, Version
+from asyncmigrate._rules.safety.nulls import nulled_paths
 from asyncmigrate._rules.safety.pruning import ANYTHING, pruned_paths
 from asyncmigrate.errors import BadAnswerError
 
@@ -209,7 +210,9 @@ def _pruned_fields(spec: _CRDSpec, stored: tuple[str, ...]) -> Iterator[str]:
         # With storedVersions empty, objects may be in any version.
         is_old = version.name in stored if stored else True
         if is_old and bytes(version.schema) != bytes(storage.schema):
-            yield from pruned_paths(_schema(version), _schema(storage))
+            old, new = _schema(version), _schema(storage)
+            yield from pruned_paths(old, new)
+            yield from nulled_paths(old, new)
 
 
 def _schema(version: _CRDVersion) -> Any:  # noqa: ANN401 -- JSON

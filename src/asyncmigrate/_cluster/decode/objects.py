@@ -80,6 +80,8 @@ def page(body: bytes) -> Page:
     """A list as PartialObjectMetadataList; with no objects its `items` is null."""
     answer = decoded(_decode_objects, body, "PartialObjectMetadataList")
     check_kind(answer.kind, "PartialObjectMetadataList", body)
+    if not answer.metadata.resource_version:
+        raise BadAnswerError(f"the answer is a list of no resource version: {excerpt(body)}")
     return Page(
         items=tuple(
             ObjectRef(m.namespace, m.name, m.resource_version, _newest(m.managed_fields), _written_as(m.managed_fields))

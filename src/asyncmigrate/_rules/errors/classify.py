@@ -70,8 +70,17 @@ _STRAINED = frozenset(
         Cause.WRONG_ADDRESS,
     }
 )
-# What the requests of a run meet while etcd or the API server is being restarted, or restored from a backup.
-_OUTAGE = frozenset({Cause.SERVER_ERROR, Cause.NO_ANSWER, Cause.UNREACHABLE, Cause.REINITIALIZING})
+# What requests meet while etcd or the API server is restarted, or a backup is put back: from what stands in front, too.
+_OUTAGE = frozenset(
+    {
+        Cause.SERVER_ERROR,
+        Cause.NO_ANSWER,
+        Cause.UNREACHABLE,
+        Cause.REINITIALIZING,
+        Cause.WRONG_ADDRESS,
+        Cause.TLS,
+    }
+)
 
 
 def classify(operation: Operation, error: MigrateError, *, contacted: bool = True) -> Action:

@@ -15,8 +15,7 @@ pkg/apiserver/schema/pruning/algorithm.go, on schemas as convert.go beside it re
 Where `spec.preserveUnknownFields` of the CRD is true, the server does not prune: give `ANYTHING` for its schemas. A
 schema of None is one that is missing: only apiVersion, kind and metadata are kept.
 
-Not told here: a null that the other schema does not allow is dropped, or replaced by the default
-(defaulting/prunenulls.go).
+Nulls that the other schema does not keep are told in `nulls`.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ class TrimDecision(msgspec.Struct, frozen=True):
 _OF_CHANGE = {Effect.AGAIN: Trim.AGAIN, Effect.GONE: Trim.GONE, Effect.STOP: Trim.NO}
 
 
-def may_trim(settled: CRD, fresh: CRD | None) -> TrimDecision:
+def may_trim(settled: CRD, fresh: CRD | None, *, wrote: bool = False) -> TrimDecision:
     """Compare the CRD as it was when its objects were settled with what the server has now."""
-    change = spec_change(settled, fresh)
+    change = spec_change(settled, fresh, wrote=wrote)
     if fresh is None or change.effect is not Effect.NONE:
         return decision_of(change, fresh)
     done = f"every object is stored in {settled.storage_version}"

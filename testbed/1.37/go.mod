@@ -1,4 +1,4 @@
-module asyncmigrate.invalid/testbed
+module asyncmigrate.invalid/testbed/1.37
 
 go 1.26.0
 
