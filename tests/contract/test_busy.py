@@ -30,7 +30,7 @@ async def stale(bed: RealBed, count: int) -> None:
     await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
     await bed.grant("upgrader", ("get", "list"), "apiextensions.k8s.io", ("customresourcedefinitions",))
     await bed.grant("upgrader", ("patch",), "apiextensions.k8s.io", ("customresourcedefinitions/status",))
-    await bed.grant("upgrader", ("list", "patch"), bed.group, ("widgets",))
+    await bed.grant("upgrader", ("get", "list", "patch"), bed.group, ("widgets",))
 
 
 async def migrate(bed: RealBed, *observers: Observer) -> Report:

@@ -69,7 +69,7 @@ async def test_a_conversion_that_goes_missing_stops_the_writes_within_two_second
     assert await bed.stored_versions(f"widgets.{bed.group}") == ["v1", "v2"]
 
 
-async def test_a_conversion_that_is_missing_between_two_looks_is_no_success(bed: Bed, webhook: Webhook) -> None:
+async def test_a_conversion_that_is_missing_between_two_looks_is_no_success(webhook: Webhook, bed: Bed) -> None:
     await stale(bed, webhook.conversion)
 
     async def toggle() -> None:

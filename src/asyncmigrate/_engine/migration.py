@@ -221,6 +221,8 @@ class Migration:
         bound = bound_of(crd, margin=options.proof_margin, settle=options.settle, server_now=now)
 
         def proof(ref: ObjectRef, not_after: str) -> Settled | None:
+            if self._rewriter.is_current(ref):
+                return Settled.UNCHANGED
             if is_newer(ref.resource_version, since):
                 # Written since this run's first list: by this run, or by others.
                 return Settled.REWRITTEN if is_newer(ref.resource_version, self._since) else Settled.PROVEN

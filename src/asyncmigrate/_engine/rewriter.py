@@ -15,6 +15,7 @@ from asyncmigrate._rules.decisions.versions import access_version, rewrite_versi
 from asyncmigrate._rules.errors.causes import Cause, cause_of
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
 from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.seen_objects import SeenObjects
 from asyncmigrate.errors import APIError, ConfigError, MigrateError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
 
@@ -36,6 +37,7 @@ class Rewriter:
         self._dry_run = dry_run
         self.sent = 0
         self._last_answer = -1.0
+        self._current = SeenObjects()  # what the server found unchanged
         self._use(crd)
         self.count_anew("")
 
@@ -63,6 +65,8 @@ class Rewriter:
     async def begin_again(self, crd: CRD, since: str) -> None:
         """Wait for what is in flight, and count anew for another list, of the objects of `crd` as it is now."""
         await self._session.pool.drain(self.lane)
+        if (crd.uid, crd.generation, crd.moved) != (self._crd.uid, self._crd.generation, self._crd.moved):
+            self._current = SeenObjects()
         self._use(crd)
         self.count_anew(since)
 
@@ -83,6 +87,10 @@ class Rewriter:
         """Count objects that are to be added or are proven."""
         self._counts["listed"] += count
         self._pending += count
+
+    def is_current(self, ref: ObjectRef) -> bool:
+        """Tell an object that an earlier list of this run showed in just this state, and the server found unchanged."""
+        return bool(self._since) and ref in self._current
 
     def add(self, ref: ObjectRef) -> None:
         self._session.pool.add(self.lane, partial(self._rewrite, ref, None))
@@ -116,6 +124,7 @@ class Rewriter:
         self._last_answer = anyio.current_time()
         session.pool.answered(self.lane, self._last_answer - began)
         if after == ref.resource_version and not self._dry_run:
+            self._current.add(ref)
             earlier = bool(self._since) and is_newer(after, self._since)
             self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
         else:
