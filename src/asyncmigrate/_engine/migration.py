@@ -66,7 +66,8 @@ class Migration:
         self._earlier = earlier
         self._seen = 0.0  # when the CRD was first seen as it is, by our clock
         self._outages = 0  # that the session had seen when the list began
-        self._since = ""  # the resource version of this run's first list
+        self._since = ""  # the resource version of this run's first list, and the CRD as it was then
+        self._first_crd = plan.live
         self._progress: Progress | None = None
         self._rewriter = Rewriter(session, plan.live, dry_run=options.dry_run)
         self._trimmer = Trimmer(session, dry_run=options.dry_run)
@@ -212,11 +213,15 @@ class Migration:
     def _proof(self, list_version: str, age: float) -> Proof:
         """What proves a listed object to be in the storage version: an earlier run's record, or the list itself."""
         options, crd = self._options, self._crd
-        self._since = self._since or list_version
+        if not self._since:
+            self._since, self._first_crd = list_version, crd
         self._progress = self._state.begin(crd, list_version, age, self._earlier)
         if not options.proves:
             return _nothing_proven
         since = self._progress.resource_version if self._progress else ""
+        if crd.resource_version == self._first_crd.resource_version:
+            # Nobody has written the CRD since: what is newer than the first list is done, also where no stamp tells.
+            since = since or self._since
         now = self._session.calls.clock.now
         bound = bound_of(crd, margin=options.proof_margin, settle=options.settle, server_now=now)
 
