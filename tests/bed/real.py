@@ -55,6 +55,11 @@ def version() -> str | None:
     return said.stdout.removeprefix("Kubernetes ").strip()
 
 
+def minor() -> int:
+    """The minor version of the kube-apiserver to use: 37 for v1.37.2."""
+    return int((version() or "v1.0").split(".")[1])
+
+
 class Etcd(Server):
     """One etcd on free ports, and its data."""
 
