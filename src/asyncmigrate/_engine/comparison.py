@@ -10,8 +10,8 @@ from asyncmigrate._cluster.decode.crds import Schemas
 from asyncmigrate._manifests.reader import Found
 from asyncmigrate._manifests.schemas import SchemaReader
 from asyncmigrate._model import CRD
-from asyncmigrate._rules.safety.nulls import nulled_paths
-from asyncmigrate._rules.safety.pruning import newly_required, pruned_paths
+from asyncmigrate._rules.safety.nulls import removed_paths
+from asyncmigrate._rules.safety.pruning import newly_required
 
 
 class SchemaChange(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Comparison:
             # The server prunes by the schema of the version that an object is stored in when it reads it, and by that
             # of the storage version when it writes it (apiextensions-apiserver .../customresource_handler.go).
             targets = [wanted[v] for v in (live.storage_version,) if v in wanted] + [now] * (not found.crd.webhook)
-            prunes = [path for target in targets for path in (*pruned_paths(was, target), *nulled_paths(was, target))]
+            prunes = [path for target in targets for path in removed_paths(was, target)]
             same = all(schema == now for schema in wanted.values())
             return SchemaChange(
                 manifest=msgspec.structs.replace(found.crd, same_schemas=same),

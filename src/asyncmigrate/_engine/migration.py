@@ -34,9 +34,7 @@ from asyncmigrate.events import CRDFinished, CRDRelisted, CRDSettling, CRDStarte
 
 Proof = Callable[[ObjectRef, str], Settled | None]
 
-_PASSES = (
-    3  # over the objects of a CRD that keeps changing; a guess: who changes it more often than that is at work on it
-)
+_PASSES = 3  # over the objects of a CRD that keeps changing; a guess: who changes it more often is at work on it
 _PASSES_AFTER_OUTAGES = 10  # each costs a list, and little more: what was rewritten is newer than the first one
 _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects of this one are left
 

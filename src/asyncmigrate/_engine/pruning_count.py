@@ -12,8 +12,7 @@ from asyncmigrate._model import CRD, Resource
 from asyncmigrate._results.report import PrunedObjects
 from asyncmigrate._rules.decisions.decide import fields_in_words
 from asyncmigrate._rules.errors.classify import Operation
-from asyncmigrate._rules.safety.nulls import nulls_lost
-from asyncmigrate._rules.safety.pruning import lost_from
+from asyncmigrate._rules.safety.nulls import removed_from
 from asyncmigrate.errors import ExpiredError, MigrateError
 
 T = TypeVar("T")
@@ -84,7 +83,7 @@ class PruningCount:
                         raise
                 for obj in objects:
                     name = _name_of(obj)
-                    lost[name] = lost.get(name, ()) + lost_from(obj, wanted) + nulls_lost(obj, wanted)
+                    lost[name] = lost.get(name, ()) + removed_from(obj, wanted)
             self._add(lost)
             token = following
             if not token:

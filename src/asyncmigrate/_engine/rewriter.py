@@ -10,7 +10,7 @@ from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, fail
 from asyncmigrate._engine.pool import Job, Lane
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD, ObjectRef, Resource
-from asyncmigrate._results.report import OBJECTS_FAILED, Failure, Objects, Outcome
+from asyncmigrate._results.report import Failure, Objects, Outcome
 from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
 from asyncmigrate._rules.errors.causes import Cause, cause_of
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
@@ -225,4 +225,4 @@ class Rewriter:
         """Raise Stopped if objects failed."""
         if failures := self._counts["failed"]:
             message = f"{failures} object(s) could not be rewritten; storedVersions is left as it is"
-            raise Stopped(CRDResult(Outcome.INCOMPLETE, OBJECTS_FAILED, message))
+            raise Stopped(CRDResult(Outcome.INCOMPLETE, "ObjectsFailed", message))

@@ -10,7 +10,6 @@ from asyncmigrate._results.plan import CRDPlan, spec_id
 from asyncmigrate._results.unfinished import Progress, Unfinished
 
 PLAN_BLOCKED = "PlanBlocked"  # the reason of a stale CRD that was left because others are blocked
-OBJECTS_FAILED = "ObjectsFailed"  # the reason of a CRD all of whose other objects were settled
 
 
 class Outcome(StrEnum):

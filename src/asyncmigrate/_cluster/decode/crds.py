@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,8 +10,8 @@ import msgspec
 from asyncmigrate._cluster.decode.answer import ListMeta, check_kind, decoded
 from asyncmigrate._cluster.error_status import excerpt
 from asyncmigrate._model import CRD, CRDGlance, CRDPage, Name, Version
-from asyncmigrate._rules.safety.nulls import nulled_paths
-from asyncmigrate._rules.safety.pruning import ANYTHING, pruned_paths
+from asyncmigrate._rules.safety.nulls import removed_paths
+from asyncmigrate._rules.safety.pruning import ANYTHING
 from asyncmigrate.errors import BadAnswerError
 
 Schemas = Mapping[str, Any]  # version name to its openAPIV3Schema, decoded
@@ -114,7 +114,7 @@ def crd_and_schemas(body: bytes, name: str) -> tuple[CRD, Schemas]:
     """The same with its schemas, which are large: keep them no longer than needed."""
     answer = _asked_for(body, name)
     keeps_all = answer.spec.preserve_unknown_fields
-    return _crd(answer), {v.name: ANYTHING if keeps_all else _schema(v) for v in answer.spec.versions}
+    return _crd(answer), {v.name: ANYTHING if keeps_all else _decoded(bytes(v.schema)) for v in answer.spec.versions}
 
 
 def crd_page(body: bytes) -> CRDPage:
@@ -150,6 +150,7 @@ def _crd(answer: _CRDObject) -> CRD:
         raise BadAnswerError(f"CRD {excerpt(meta.name.encode())} must have exactly one storage version")
     status = answer.status or _CRDStatus()
     entries = meta.managed_fields or []
+    schemas = {v.name: bytes(v.schema) for v in spec.versions}
     webhook = spec.conversion is not None and spec.conversion.strategy != "None"
     return CRD(
         name=meta.name,
@@ -169,9 +170,9 @@ def _crd(answer: _CRDObject) -> CRD:
         changed=max((e.time for e in entries if e.subresource != "status"), default=""),
         moved=max((e.time for e in entries if _owns_versions(e, spec)), default=""),
         stamped=max((e.time for e in entries), default=""),
-        alike=_alike(spec, webhook=webhook),
-        same_schemas=len({bytes(v.schema) for v in spec.versions}) == 1,
-        pruned=() if webhook else _pruned(spec, status.stored_versions or ()),
+        alike=_alike(spec, schemas, webhook=webhook),
+        same_schemas=len(set(schemas.values())) == 1,
+        pruned=() if webhook else _pruned(spec, schemas, status.stored_versions or ()),
     )
 
 
@@ -189,36 +190,35 @@ def _owns_versions(entry: _ManagedFields, spec: _CRDSpec) -> bool:
         return False
     if owned is None or owned.versions is None:
         return False
-    storage = next(v.name for v in spec.versions if v.storage)
+    storage = _storage(spec)
     return not owned.versions or "f:storage" in owned.versions.get(f'k:{{"name":"{storage}"}}', {})
 
 
-def _alike(spec: _CRDSpec, *, webhook: bool) -> tuple[str, ...]:
+def _alike(spec: _CRDSpec, schemas: Mapping[str, bytes], *, webhook: bool) -> tuple[str, ...]:
     """The versions with the storage version's schema; the server writes equal ones alike, for it sorts their keys."""
-    wanted = next(bytes(v.schema) for v in spec.versions if v.storage)
-    return tuple(v.name for v in spec.versions if v.storage or (not webhook and bytes(v.schema) == wanted))
+    wanted = schemas[_storage(spec)]
+    return tuple(v.name for v in spec.versions if v.storage or (not webhook and schemas[v.name] == wanted))
 
 
-def _pruned(spec: _CRDSpec, stored: tuple[str, ...]) -> tuple[str, ...]:
+def _pruned(spec: _CRDSpec, schemas: Mapping[str, bytes], stored: tuple[str, ...]) -> tuple[str, ...]:
     """The fields that the schemas of old stored versions have and that of the storage version lacks."""
-    return () if spec.preserve_unknown_fields else tuple(dict.fromkeys(_pruned_fields(spec, stored)))
+    wanted = schemas[_storage(spec)]
+    # With storedVersions empty, objects may be in any version.
+    old = [s for name, s in schemas.items() if s != wanted and (not stored or name in stored)]
+    if spec.preserve_unknown_fields or not old:
+        return ()
+    new = _decoded(wanted)
+    return tuple(dict.fromkeys(path for schema in old for path in removed_paths(_decoded(schema), new)))
 
 
-def _pruned_fields(spec: _CRDSpec, stored: tuple[str, ...]) -> Iterator[str]:
-    storage = next(v for v in spec.versions if v.storage)
-    for version in spec.versions:
-        # With storedVersions empty, objects may be in any version.
-        is_old = version.name in stored if stored else True
-        if is_old and bytes(version.schema) != bytes(storage.schema):
-            old, new = _schema(version), _schema(storage)
-            yield from pruned_paths(old, new)
-            yield from nulled_paths(old, new)
+def _storage(spec: _CRDSpec) -> str:
+    return next(v.name for v in spec.versions if v.storage)
 
 
-def _schema(version: _CRDVersion) -> Any:  # noqa: ANN401 -- JSON
-    """The version's schema; None for what is none, which keeps no field."""
+def _decoded(schema: bytes) -> Any:  # noqa: ANN401 -- JSON
+    """A version's schema; None for what is none, which keeps no field."""
     try:
-        found = _decode_schema(version.schema).open_api if bytes(version.schema) else None
+        found = _decode_schema(schema).open_api if schema else None
     except msgspec.DecodeError:
         return None
     return found if isinstance(found, dict) else None

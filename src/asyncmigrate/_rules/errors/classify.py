@@ -59,17 +59,6 @@ _ACTIONS: dict[Cause, Action | dict[Operation, Action]] = {
     Cause.CONFLICT: {Operation.REWRITE: Action.RETRY, Operation.TRIM: Action.RECHECK},
     Cause.EXPIRED: {Operation.LIST: Action.RESUME},
 }
-_STRAINED = frozenset(
-    {
-        Cause.WEBHOOK_DOWN,
-        Cause.REINITIALIZING,
-        Cause.SERVER_ERROR,
-        Cause.NO_ANSWER,
-        Cause.UNREACHABLE,
-        Cause.TLS,
-        Cause.WRONG_ADDRESS,
-    }
-)
 # What requests meet while etcd or the API server is restarted, or a backup is put back: from what stands in front, too.
 _OUTAGE = frozenset(
     {
@@ -81,6 +70,8 @@ _OUTAGE = frozenset(
         Cause.TLS,
     }
 )
+# A webhook that is down says nothing of the server, and yet fewer requests should wait for it.
+_STRAINED = _OUTAGE | {Cause.WEBHOOK_DOWN}
 
 
 def classify(operation: Operation, error: MigrateError, *, contacted: bool = True) -> Action:

@@ -7,6 +7,8 @@ counts only if it began when no such write could be under way any more.
 
 from __future__ import annotations
 
+import msgspec
+
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate._rules.safety.stamps import seconds_of
@@ -23,6 +25,19 @@ CLOCK_MARGIN_SECONDS = 10.0
 _ROUNDING_SECONDS = 1.0
 
 
+class _Sighting(msgspec.Struct, frozen=True):
+    """A CRD as it was seen: `first` and `last` in seconds of a monotonic clock."""
+
+    state: tuple[object, ...]
+    resource_version: str
+    first: float
+    last: float
+
+
+def _state_of(crd: CRD) -> tuple[object, ...]:
+    return (crd.uid, crd.generation, crd.storage_version, crd.moved)
+
+
 class Sightings:
     """When this process first saw each CRD as it is now, by its own monotonic clock, and when last.
 
@@ -31,32 +46,33 @@ class Sightings:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[tuple[object, ...], str, float, float]] = {}
+        self._seen: dict[str, _Sighting] = {}
 
     def note(self, crd: CRD, now: float) -> None:
         """The server showed `crd` at `now`, in seconds of a monotonic clock."""
-        state = (crd.uid, crd.generation, crd.storage_version, crd.moved)
-        before = self._seen.get(crd.name)
-        known = before is not None and before[0] == state and not is_newer(before[1], crd.resource_version)
-        first = before[2] if before is not None and known else now
-        self._seen[crd.name] = (state, crd.resource_version, first, now)
+        before = self._find(crd)
+        known = before is not None and not is_newer(before.resource_version, crd.resource_version)
+        first = before.first if before is not None and known else now
+        self._seen[crd.name] = _Sighting(_state_of(crd), crd.resource_version, first, now)
 
     def confirm(self, name: str, now: float) -> None:
         """The server showed at `now` that the CRD is as it was last seen."""
         if (before := self._seen.get(name)) is not None:
-            self._seen[name] = (*before[:3], now)
+            self._seen[name] = msgspec.structs.replace(before, last=now)
 
     def seen_for(self, crd: CRD, now: float) -> float:
         """For how many seconds the CRD is known to have been in this state; 0 where it is seen for the first time."""
-        return now - self._seen[crd.name][2] if self._knows(crd) else 0.0
+        found = self._find(crd)
+        return 0.0 if found is None else now - found.first
 
     def last_seen(self, crd: CRD, now: float) -> float | None:
         """How many seconds ago the server last showed the CRD in this state; None where it never did."""
-        return now - self._seen[crd.name][3] if self._knows(crd) else None
+        found = self._find(crd)
+        return None if found is None else now - found.last
 
-    def _knows(self, crd: CRD) -> bool:
+    def _find(self, crd: CRD) -> _Sighting | None:
         found = self._seen.get(crd.name)
-        return found is not None and found[0] == (crd.uid, crd.generation, crd.storage_version, crd.moved)
+        return found if found is not None and found.state == _state_of(crd) else None
 
 
 def move_age(moved: str, *, server_now: float | None, seen_for: float) -> float:

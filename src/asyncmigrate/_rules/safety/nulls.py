@@ -1,4 +1,4 @@
-"""Which nulls the API server would drop from an object for the schema of another version, or replace by its default.
+"""Which nulls the API server would drop for the schema of another version; with `pruning`, all that it would remove.
 
 A field that is null, and whose schema has no `nullable: true`, is removed, or set to its default, when the object is
 read in that version (apiextensions-apiserver pkg/apiserver/schema/defaulting/prunenulls.go and algorithm.go). A null in
@@ -10,9 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from asyncmigrate._rules.safety.pruning import Schema
+from asyncmigrate._rules.safety.pruning import Schema, lost_from, pruned_paths
 
 _MOST_FIELDS = 200_000  # YAML's aliases can make a schema endless; real ones have up to 10,000 fields
+
+
+def removed_paths(old: Schema | None, new: Schema | None) -> tuple[str, ...]:
+    """Find all that an object may have by `old` and that the server would remove by `new`: fields, and nulls."""
+    return pruned_paths(old, new) + nulled_paths(old, new)
+
+
+def removed_from(obj: dict[str, Any], new: Schema | None) -> tuple[str, ...]:
+    """Find all that the server would remove from this object by `new`."""
+    return lost_from(obj, new) + nulls_lost(obj, new)
 
 
 def nulled_paths(old: Schema | None, new: Schema | None) -> tuple[str, ...]:
