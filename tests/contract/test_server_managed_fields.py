@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -9,6 +10,8 @@ import httpx
 from tests.bed.bed import CRDS, MERGE, Bed
 from tests.bed.scenes import Manifest, crd, obj
 
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 NAMES: Manifest = {"f:kind": {}, "f:listKind": {}, "f:plural": {}, "f:singular": {}}
 CONDITION: Manifest = {
     ".": {},
@@ -55,6 +58,53 @@ class Widgets:
 
     async def patch(self, target: str, body: Manifest, by: str) -> Manifest:
         return _json(await self.bed.http.patch(target, params={"fieldManager": by}, json=body, headers=MERGE))
+
+    async def get(self, version: str = "v1") -> Manifest:
+        return _json(await self.bed.http.get(self.path(version)))
+
+    async def apply(
+        self,
+        spec: Manifest | None,
+        by: str,
+        version: str = "v1",
+        *,
+        force: bool = False,
+        sub: str = "",
+        **more: object,
+    ) -> httpx.Response:
+        """Apply a configuration to the widget, which may be refused; without `spec` it has none."""
+        config = {"apiVersion": f"{self.bed.group}/{version}", "kind": "Widget", "metadata": {"name": "w"}} | more
+        params = {"fieldManager": by} | ({"force": "true"} if force else {})
+        body = json.dumps(config | ({} if spec is None else {"spec": spec}))
+        return await self.bed.http.patch(self.path(version) + sub, params=params, content=body, headers=APPLY)
+
+    async def json_patch(
+        self, *operations: Manifest, version: str = "v1", by: str = "patcher", sub: str = ""
+    ) -> httpx.Response:
+        return await self.bed.http.patch(
+            self.path(version) + sub, params={"fieldManager": by}, content=json.dumps(operations), headers=JSON_PATCH
+        )
+
+    async def send(self, *entries: object, version: str = "v1", sub: str = "") -> Manifest:
+        """Replace the managedFields of the widget by JSON patch, if nobody else has written it."""
+        meta = (await self.get(version))["metadata"]
+        return _json(
+            await self.json_patch(
+                {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
+                {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]},
+                version=version,
+                sub=sub,
+            )
+        )
+
+    async def drop(self, version: str, left: str) -> None:
+        """Bring the widget to the storage version `left`, and take `version` out of the CRD."""
+        await self.bed.apply_crd(self.manifest(left))
+        await self.patch(self.path(left), {}, "rewriter")
+        trim = {"status": {"storedVersions": [left]}}
+        _json(await self.bed.http.patch(f"{self.crd}/status", json=trim, headers=MERGE))
+        await self.bed.apply_crd(self.manifest(left, *(v for v in ("v1", "v2") if v != version)))
 
     async def move(self, storage: str, by: str, *versions: str) -> Manifest:
         """Change the CRD's spec with a PUT."""

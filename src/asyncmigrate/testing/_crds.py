@@ -38,6 +38,12 @@ def has_status(version: Object) -> bool:
     return "status" in (version.get("subresources") or {})
 
 
+def scale_of(version: Object) -> Object | None:
+    """Where a version has its replicas; None where it has no such subresource."""
+    found: Object | None = (version.get("subresources") or {}).get("scale")
+    return found
+
+
 def fill_in(crd: Object) -> None:
     """Set the defaults of a CRD's spec, as far as it can be read; nothing has been checked yet."""
     spec = crd.get("spec")
@@ -71,7 +77,7 @@ def settle(crd: Object, *, at: str, spec_changed: bool) -> None:
             )
         ]
     if entries := crd["metadata"].get("managedFields"):
-        changes = _managed.compare(crd, before)
+        changes = _managed.built_in_changes(crd, before)
         writer = Writer("kube-apiserver", API_VERSION, "status", at)
         crd["metadata"]["managedFields"] = _managed.owned(entries, {API_VERSION: changes}, writer)
 

@@ -12,15 +12,15 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from asyncmigrate.testing import _access
+from asyncmigrate.testing import _access, _discovery, _patches
 from asyncmigrate.testing._access import User
-from asyncmigrate.testing._api import Api, Call
+from asyncmigrate.testing._api import Api
+from asyncmigrate.testing._call import Call
 from asyncmigrate.testing._faults import Fault, Target
 from asyncmigrate.testing._objects import Object
 from asyncmigrate.testing._state import NAMESPACES, Collection, State
 from asyncmigrate.testing._status import StatusError, timeout
 
-_MERGE_PATCH = "application/merge-patch+json"
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
@@ -85,11 +85,11 @@ class Front:
         began = time.monotonic()
         user = _access.authenticate(request.headers.get("Authorization", ""), self._users)
         if request.path == _REVIEWS and request.method == "POST":
-            return user.name, _json(201, _access.review(user, await _body(request)))
+            return user.name, _json(201, _access.review(user, _json_of(await request.read())))
         if request.path in {"/healthz", "/livez", "/readyz"}:
             return user.name, web.Response(text="ok")
-        if request.path == "/version":
-            return user.name, _json(200, {"major": "1", "minor": "37", "gitVersion": "v1.37.2+embedded"})
+        if request.method == "GET" and (found := _discovery.at(request.path, self._state)):
+            return user.name, _json(200, found)
         call = self._parse(request, user)
         verb = "list" if request.method == "GET" and not call.name else _VERBS.get(request.method, "")
         target = Target(
@@ -104,15 +104,16 @@ class Front:
         early = await _meet(faults)
         if early is not None or any(f.drop == "before" for f in faults):
             return user.name, early
+        code = 200
         if verb in {"get", "list"}:
             result = await (self._api.get(call) if verb == "get" else self._api.list(call))
         else:
-            result = await self._write_in_time(verb, call, request, began)
+            code, result = await self._write_in_time(verb, call, request, began)
         if any(f.drop == "after" for f in faults):
             return user.name, None
-        return user.name, _json(201 if verb == "create" else 200, result)
+        return user.name, _json(code, result)
 
-    async def _write_in_time(self, verb: str, call: Call, request: web.BaseRequest, began: float) -> Object:
+    async def _write_in_time(self, verb: str, call: Call, request: web.BaseRequest, began: float) -> tuple[int, Object]:
         """Serve a write, or let it end with 504 and nothing stored.
 
         The body is read to its end, however long it takes, and the time for that counts: FinishRequest in
@@ -121,7 +122,7 @@ class Front:
         """
         asked = _seconds(call.query.get("timeout", ""))
         limit = min(self.limit, asked or self.limit)
-        body = None if verb == "delete" else await _body(request)
+        body = b"" if verb == "delete" else await request.read()
         left = began + limit - time.monotonic()
         if left > 0:
             with anyio.move_on_after(left):
@@ -132,23 +133,25 @@ class Front:
             raise error
         raise timeout("request did not complete within requested timeout - context deadline exceeded")
 
-    async def _dispatch(self, verb: str, call: Call, request: web.BaseRequest, body: Any) -> Object:  # noqa: ANN401
+    async def _dispatch(self, verb: str, call: Call, request: web.BaseRequest, body: bytes) -> tuple[int, Object]:
         match verb:
             case "create":
-                return await self._api.create(call, body)
+                return 201, await self._api.create(call, _json_of(body))
             case "update":
-                return await self._api.replace(call, body)
+                return 200, await self._api.replace(call, _json_of(body))
             case "patch":
-                if request.content_type != _MERGE_PATCH:
-                    raise StatusError(
-                        "UnsupportedMediaType",
-                        "the body of the request was in an unknown format - accepted media types include: "
-                        f"{_MERGE_PATCH}",
-                    )
-                return await self._api.patch(call, body)
+                return await self._patch(call, request.content_type, body)
             case "delete":
-                return await self._api.delete(call)
+                return 200, await self._api.delete(call)
         raise StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+    async def _patch(self, call: Call, content_type: str, body: bytes) -> tuple[int, Object]:
+        _patches.check_type(content_type, call.query)
+        if content_type != _patches.APPLY:
+            return 200, await self._api.patch(call, _patches.change_by(content_type, body))
+        config = _patches.configuration(call, body)
+        made, result = await self._api.apply(call, config, force=call.query.get("force") in {"true", "1"})
+        return 201 if made else 200, result
 
     def _parse(self, request: web.BaseRequest, user: User) -> Call:
         parts = [p for p in request.path.split("/") if p]
@@ -163,7 +166,7 @@ class Front:
                 namespace, rest = rest[1], rest[2:]
             found = self._state.collection(group, version, rest[0])
             rest = rest[1:]
-        if found is None or len(rest) > 2 or (rest[1:] and rest[1] != "status"):  # noqa: PLR2004 -- name, subresource
+        if found is None or len(rest) > 2 or not found.has(*rest[1:]):  # noqa: PLR2004 -- name, subresource
             raise _NoSuchPathError
         if found.namespaced and rest and not namespace:
             raise _NoSuchPathError
@@ -215,9 +218,9 @@ def _seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h)", duration))
 
 
-async def _body(request: web.BaseRequest) -> Any:  # noqa: ANN401 -- any JSON
+def _json_of(body: bytes) -> Any:  # noqa: ANN401 -- any JSON
     try:
-        return msgspec.json.decode(await request.read())
+        return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise StatusError("BadRequest", f"the body is not JSON: {error}") from error
 

@@ -128,7 +128,10 @@ def _known(meta: Any) -> Object:  # noqa: ANN401 -- whatever a request says
 
 def _check_preconditions(meta: Object, before: Object, kind: Kind, *, patched: bool) -> None:
     name = before["name"]
-    if (wanted := meta.get("resourceVersion")) and wanted != before["resourceVersion"]:
+    wanted = meta.get("resourceVersion")
+    if wanted and not str(wanted).isdecimal():
+        raise StatusError("", f'strconv.ParseUint: parsing "{wanted}": invalid syntax', code=500)
+    if wanted and wanted != before["resourceVersion"]:
         raise conflict(kind.group, kind.plural, name)
     uid = meta.get("uid", before["uid"])
     if uid != before["uid"] and patched:

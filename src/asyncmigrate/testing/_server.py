@@ -13,7 +13,6 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from asyncmigrate.testing import _crds
 from asyncmigrate.testing._access import EVERYTHING, Rule, User
 from asyncmigrate.testing._faults import Faults
 from asyncmigrate.testing._front import Front, Seen
@@ -33,10 +32,12 @@ class Backup(msgspec.Struct, frozen=True):
 class ApiServer:
     """An API server on a free loopback port, for as long as the `async with` block lasts. It starts empty.
 
-    It serves CRDs, the custom resources that they define, and ValidatingWebhookConfigurations, whose webhooks it asks.
+    It serves CRDs, the custom resources that they define, ValidatingWebhookConfigurations, whose webhooks it asks, and
+    ValidatingAdmissionPolicies, which it just keeps.
     A request is served to its end by the CRD as it was when the request began: a write that takes its time is stored
     in the old storage version, though that has moved meanwhile. Objects are pruned by the schemas of the versions that
-    they are stored, read and written in. managedFields have an entry for each manager, with the fields that it set.
+    they are stored, read and written in. managedFields have an entry for each manager, with the fields that it set;
+    configurations can be applied. `minor` makes it Kubernetes 1.<minor> where versions differ.
 
     Attributes:
         faults: what is to go wrong; see Faults.
@@ -44,8 +45,8 @@ class ApiServer:
         url: its base URL.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self._state = State()
+    def __init__(self, *, tls: ssl.SSLContext | None = None, minor: int = 37) -> None:
+        self._state = State(minor)
         self._tls = tls
         self._users = {ADMIN_TOKEN: User("admin", EVERYTHING)}
         self._front = Front(self._state, self._users)
@@ -97,8 +98,7 @@ class ApiServer:
 
     def crds(self) -> list[Object]:
         """All live CRDs, by name."""
-        found, _ = self._state.store.scan(_crds.key(""))
-        return [crd for key, _ in found if (crd := self._state.crd(key.rpartition("/")[2]))]
+        return self._state.crds()
 
     def crd(self, name: str) -> Object | None:
         """One live CRD; None where there is none of that name."""

@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate.testing import _admission, _crds, _managed
+from asyncmigrate.testing import _admission, _crds, _managed, _types
 from asyncmigrate.testing._faults import Faults
 from asyncmigrate.testing._managed import Writer
 from asyncmigrate.testing._objects import Clock, Kind, Object, decode, encode, prepare_create, prepare_update
 from asyncmigrate.testing._status import already_exists
 from asyncmigrate.testing._store import Store
+from asyncmigrate.testing._types import Type
 
 _NAMESPACE = Kind("", "namespaces", "Namespace")
+_POLICY = Kind(_admission.KIND.group, "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
 _WHO = "test"
 
 
@@ -42,6 +44,21 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     def version(self) -> str:
         return self.api_version.rpartition("/")[2]
 
+    @property
+    def scale(self) -> Object | None:
+        """Where its version has its replicas; None where it has no such subresource."""
+        found = _crds.version_of(self.crd, self.version) if self.crd else None
+        return _crds.scale_of(found) if found else None
+
+    def has(self, subresource: str = "") -> bool:
+        # The status is served where a version does not have it too: a write through it changes what it can.
+        return subresource in {"", "status"} or (subresource == "scale" and self.scale is not None)
+
+    def type_of(self, api_version: str) -> Type:
+        """How an object in a version of it is compared."""
+        group, _, version = api_version.partition("/")
+        return _types.of_version(self.crd, version) if self.crd else _types.of_built_in(group)
+
     def key(self, namespace: str, name: str) -> str:
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
 
@@ -60,13 +77,22 @@ WEBHOOKS = Collection(
     prefix=f"/registry/{_admission.KIND.plural}/",
     list_kind=f"{_admission.KIND.kind}List",
 )
-_BUILT_IN = {(c.kind.group, c.version, c.kind.plural): c for c in (CRDS, WEBHOOKS)}
+# They are stored, and nothing more: no write is held against them.
+POLICIES = Collection(
+    kind=_POLICY,
+    api_version=f"{_POLICY.group}/v1",
+    prefix=f"/registry/{_POLICY.plural}/",
+    list_kind=f"{_POLICY.kind}List",
+)
+BUILT_IN = (WEBHOOKS, POLICIES, CRDS)
+_BUILT_IN = {(c.kind.group, c.version, c.kind.plural): c for c in BUILT_IN}
 
 
 class State:
-    """The state of one server."""
+    """The state of one server; `minor` is the version of Kubernetes that it is like."""
 
-    def __init__(self) -> None:
+    def __init__(self, minor: int) -> None:
+        self.minor = minor
         self.store = Store()
         self.faults = Faults()
         self.clock = Clock()
@@ -76,6 +102,11 @@ class State:
     def crd(self, name: str) -> Object | None:
         entry = self.store.get(_crds.key(name))
         return decode(entry.data, entry.revision) if entry and entry.data else None
+
+    def crds(self) -> list[Object]:
+        """All live CRDs, by name."""
+        found, _ = self.store.scan(_crds.key(""))
+        return [decode(entry.data, entry.revision) for _, entry in found if entry.data]
 
     def webhook_configurations(self) -> list[Object]:
         found, _ = self.store.scan(WEBHOOKS.prefix)
@@ -112,7 +143,7 @@ class State:
         key = collection.key(meta.get("namespace", ""), meta["name"])
         if self.store.get(key) is not None:
             raise already_exists(collection.kind.group, collection.kind.plural, meta["name"])
-        self._stamp(obj, {}, obj["apiVersion"])
+        self._stamp(obj, {}, collection.type_of(obj["apiVersion"]))
         meta["resourceVersion"] = str(self.store.put(key, encode(obj)))
         return obj
 
@@ -131,17 +162,17 @@ class State:
             old = decode(entry.data, entry.revision)
             new = prepare_update(old | {"spec": crd["spec"]}, old, _crds.KIND, has_status=True)
         _crds.validate(new, is_new=False)
-        self._stamp(new, old, _crds.API_VERSION)
+        self._stamp(new, old, CRDS.type_of(_crds.API_VERSION))
         _crds.settle(new, at=at, spec_changed=True)
         data = encode(new)
         if entry is None or data != entry.data:
             self.store.put(key, data)
         return self.crd(name) or new
 
-    def _stamp(self, new: Object, old: Object, api_version: str) -> None:
+    def _stamp(self, new: Object, old: Object, kind: Type) -> None:
         live = old.get("metadata", {}).get("managedFields", [])
         if old.get("metadata") and not live:
             return  # as for any writer: where nobody is tracked, nobody is from then on
-        changes = {api_version: _managed.compare(new, old)}
-        writer = Writer(_WHO, api_version, "", self.clock.stamp())
+        changes = {new["apiVersion"]: _managed.tracked_changes(new, old, kind)}
+        writer = Writer(_WHO, new["apiVersion"], "", self.clock.stamp())
         new["metadata"]["managedFields"] = _managed.owned(live, changes, writer)
