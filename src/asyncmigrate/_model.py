@@ -77,6 +77,11 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     def served_versions(self) -> tuple[str, ...]:
         return tuple(v.name for v in self.versions if v.served)
 
+    @property
+    def storage_api_version(self) -> str:
+        """The apiVersion of the storage version: `group/version`."""
+        return f"{self.group}/{self.storage_version}"
+
     def resource(self, version: str) -> Resource:
         return Resource(group=self.group, version=version, plural=self.plural, namespaced=self.scope == "Namespaced")
 
@@ -100,11 +105,43 @@ class Resource(msgspec.Struct, frozen=True):
         return f"/apis/{self.group}/{self.version}/{where}{self.plural}/{quote(name, safe='')}"
 
 
+class ManagedFieldsEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One entry of an object's metadata.managedFields: who owns which fields, as seen in which version.
+
+    `fields_v1` is JSON as it came. `time` is empty where the entry has none.
+    """
+
+    manager: str = ""
+    operation: str = ""
+    api_version: str = ""
+    time: str = ""
+    fields_type: str = ""
+    fields_v1: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="fieldsV1")
+    subresource: str = ""
+
+
+class Writer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who has written objects of a CRD, and through which version: from their managedFields.
+
+    Attributes:
+        manager: the field manager's name; empty for all those that are too many to name.
+        api_version: the apiVersion of its entries.
+        objects: how many objects have such an entry.
+        newest: the newest time of these entries, RFC 3339; empty where they have none. A client may send any time.
+    """
+
+    manager: str
+    api_version: str
+    objects: int
+    newest: str = ""
+
+
 class ObjectRef(msgspec.Struct, frozen=True):
     """One object as a list showed it.
 
     `namespace` is empty for cluster-scoped objects; `stamped` is the newest time in the object's managedFields and
-    `written_as` the apiVersion that most of them are in, both empty where there are none.
+    `written_as` the apiVersion that most of them are in, both empty where there are none. `entries` are its
+    managedFields; a list keeps them only if any is in another apiVersion than that of the storage version.
     """
 
     namespace: str
@@ -112,6 +149,8 @@ class ObjectRef(msgspec.Struct, frozen=True):
     resource_version: str = ""
     stamped: str = ""
     written_as: str = ""
+    uid: str = ""
+    entries: tuple[ManagedFieldsEntry, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
@@ -120,13 +159,14 @@ class ObjectRef(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """One page of a list. `continue_token` is empty on the last; `remaining` is None where the server does not say.
 
-    `resource_version` is the moment that the list as a whole shows.
+    `resource_version` is the moment that the list as a whole shows. `writers` are those of its objects.
     """
 
     items: tuple[ObjectRef, ...]
     continue_token: str = ""
     remaining: int | None = None
     resource_version: str = ""
+    writers: tuple[Writer, ...] = ()
 
 
 class Right(msgspec.Struct, frozen=True, kw_only=True):
