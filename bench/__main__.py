@@ -19,6 +19,7 @@ CHAPTERS = (
     "rewriting",
     "far",
     "wire",
+    "owners",
     "proven",
     "window",
     "many",

@@ -15,7 +15,7 @@ from tests.bed.bed import CRDS, RealBed, open_real, real_kubeconfig
 from tests.bed.real import start
 
 from bench.measure import cpu_of, side
-from bench.sides import MANY, ONE, Sent, write_requests
+from bench.requests import MANY, ONE, Sent, write_requests
 
 GROUP = "bench.example.com"
 IN_TREE = ("--runtime-config", "storagemigration.k8s.io/v1=true", "--feature-gates", "StorageVersionMigrator=true")
@@ -43,6 +43,7 @@ class RealScene:
     def __init__(self, bed: RealBed, folder: Path) -> None:
         self.bed = bed
         self.folder = folder
+        self._shapes: dict[str, dict[str, Any]] = {}
 
     @property
     def url(self) -> str:
@@ -67,13 +68,9 @@ class RealScene:
 
     async def add_many(self, plurals: Sequence[str], objects: int, size: int) -> None:
         """CRDs with so many objects each."""
-        manifests = [scenes.crd(GROUP, "v1", "v1", "v2", plural=plural) for plural in plurals]
-        for manifest in manifests:
-            await self.bed.apply_crd(manifest, settled=False)
-        await self.bed.settle(manifests[-1])
-        await self.until_idle()
+        manifests = await self.define(plurals)
         spec = spec_of(size)
-        self._write(
+        self.write(
             Sent(
                 "POST",
                 f"{path_of(plural)}?fieldManager=bench",
@@ -84,7 +81,20 @@ class RealScene:
             for number in range(objects)
         )
 
-    def _write(self, requests: Iterable[Sent]) -> None:
+    async def define(self, plurals: Sequence[str], **shape: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- scenes.crd's
+        """CRDs without objects, stored in v1; returns their manifests."""
+        self._shapes |= dict.fromkeys(plurals, shape)
+        manifests = [self.manifest(plural, "v1") for plural in plurals]
+        for manifest in manifests:
+            await self.bed.apply_crd(manifest, settled=False)
+        await self.bed.settle(manifests[-1])
+        await self.until_idle()
+        return manifests
+
+    def manifest(self, plural: str, storage: str) -> dict[str, Any]:
+        return scenes.crd(GROUP, storage, "v1", "v2", plural=plural, **self._shapes[plural])
+
+    def write(self, requests: Iterable[Sent]) -> None:
         """What the scene is set with, from a process of its own: quicker than from this one."""
         side("bare", self.kubeconfig(), write_requests(self.folder / "writes", list(requests)))
 
@@ -95,8 +105,7 @@ class RealScene:
             live = await self.bed.live_crd(f"{plural}.{GROUP}")
             now = next(v["name"] for v in live["spec"]["versions"] if v["storage"])
             storage = "v1" if now == "v2" else "v2"
-            manifest = scenes.crd(GROUP, storage, "v1", "v2", plural=plural)
-            await self.bed.apply_crd(manifest, settled=False)
+            await self.bed.apply_crd(self.manifest(plural, storage), settled=False)
         await anyio.sleep(_TAKEN_UP)
         for plural in plurals:
             # The server fills its cache of a resource anew at the first request after its CRD has changed.
@@ -117,7 +126,7 @@ class RealScene:
         """Change some objects, as a controller that updates status does."""
         body = json.dumps({"status": {"seen": time.time_ns()}})
         query = "?fieldManager=bench-status"
-        self._write(Sent("PATCH", f"{path_of(plural)}/w-{n:06d}{query}", ONE, body) for n in numbers)
+        self.write(Sent("PATCH", f"{path_of(plural)}/w-{n:06d}{query}", ONE, body) for n in numbers)
 
     def check(self, plural: str, storage: str) -> None:
         """Every object's bytes in etcd are in the version that they were migrated to."""
@@ -132,8 +141,8 @@ class RealScene:
         return write_requests(self.folder / f"patches-{plural}", requests)
 
 
-def path_of(plural: str) -> str:
-    return f"/apis/{GROUP}/v1/namespaces/default/{plural}"
+def path_of(plural: str, version: str = "v1") -> str:
+    return f"/apis/{GROUP}/{version}/namespaces/default/{plural}"
 
 
 def whole_migration(plural: str, objects: int) -> list[Sent]:

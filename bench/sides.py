@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +22,7 @@ import yaml12
 from asyncmigrate import Cluster, Outcome, plan, run
 from asyncmigrate._cluster import aiohttp_transport, kubeconfig  # noqa: F401 -- loaded before the clock starts, as aiohttp
 from asyncmigrate._rules.flow.latency_window import LatencyWindow
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """A request of a bare loop; files of them are made by `write_requests`."""
-
-    method: str
-    target: str
-    accept: str = "application/json"
-    body: str = ""
-
-
-ONE = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
-MANY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
-
-
-_CONTENT = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
-
-
-def write_requests(path: Path, requests: list[Sent]) -> Path:
-    path.write_bytes(msgspec.json.encode(requests))
-    return path
+from bench.requests import Sent, empty_patches, moves
 
 
 async def ours(args: argparse.Namespace) -> dict[str, Any]:
@@ -50,6 +30,8 @@ async def ours(args: argparse.Namespace) -> dict[str, Any]:
     options: dict[str, Any] = {"settle": args.settle}
     if args.fixed:
         LatencyWindow.QUEUED = 1e9
+    if args.managed_fields:
+        options["managed_fields"] = args.managed_fields
     if args.max_in_flight:
         options["max_in_flight"] = args.max_in_flight
     if args.proof_margin is not None:
@@ -70,6 +52,16 @@ async def ours(args: argparse.Namespace) -> dict[str, Any]:
 async def bare(args: argparse.Namespace) -> dict[str, Any]:
     """The same requests with nothing around them: an aiohttp session, some workers, no decoding, no checks."""
     requests = msgspec.json.decode(Path(args.requests).read_bytes(), type=list[Sent])
+    return await send(args, requests)
+
+
+async def rewriting(args: argparse.Namespace) -> dict[str, Any]:
+    """The same for what a list shows, read and made into patches on the way."""
+    listed = Path(args.listed).read_bytes()
+    return await send(args, moves(listed, args.path, args.to) if args.to else empty_patches(listed, args.path))
+
+
+async def send(args: argparse.Namespace, requests: Iterable[Sent]) -> dict[str, Any]:
     config = msgspec.json.decode(Path(args.kubeconfig).read_bytes())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     trust = None
@@ -78,21 +70,25 @@ async def bare(args: argparse.Namespace) -> dict[str, Any]:
         trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
     left = iter(requests)
     auth = f"Bearer {user['token']}"
+    count, sent_bytes, got_bytes = 0, 0, 0
 
     async def worker(session: aiohttp.ClientSession) -> None:
+        nonlocal count, sent_bytes, got_bytes
         for sent in left:
             headers = {"Authorization": auth, "Accept": sent.accept}
             if sent.body:
-                headers["Content-Type"] = _CONTENT[sent.method]
+                headers["Content-Type"] = sent.content_type
             url = cluster["server"] + sent.target
             async with session.request(sent.method, url, data=sent.body or None, headers=headers) as answer:
-                await answer.read()
+                got_bytes += len(await answer.read())
                 if answer.status not in {200, 201, 404}:
                     raise RuntimeError(f"{sent.method} {sent.target}: {answer.status}")
+            sent_bytes += len(sent.body)
+            count += 1
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust or True)) as session:
         await asyncio.gather(*(worker(session) for _ in range(args.workers)))
-    return {"requests": len(requests)}
+    return {"requests": count, "bytes": sent_bytes + got_bytes}
 
 
 async def read(args: argparse.Namespace) -> dict[str, Any]:
@@ -139,10 +135,17 @@ def parse() -> tuple[Callable[[argparse.Namespace], Awaitable[dict[str, Any]]], 
     migrating.add_argument("--fixed", action="store_true", help="in flight, whatever the server makes of it")
     migrating.add_argument("--proof-margin", type=float)
     migrating.add_argument("--settle", type=float, default=0.0)
+    migrating.add_argument("--managed-fields", choices=["move", "keep"])
     looping = add(bare)
     looping.add_argument("kubeconfig")
     looping.add_argument("requests")
     looping.add_argument("--workers", type=int, default=16)
+    patching = add(rewriting)
+    patching.add_argument("kubeconfig")
+    patching.add_argument("listed")
+    patching.add_argument("path", help="where the objects are, in the version to write them through")
+    patching.add_argument("--to", help="the apiVersion to move their managedFields to; else the patches are empty")
+    patching.add_argument("--workers", type=int, default=16)
     add(read).add_argument("folder")
     probing = add(probe)
     probing.add_argument("kubeconfig")

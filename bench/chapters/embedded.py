@@ -12,9 +12,9 @@ import httpx
 import respx
 
 from asyncmigrate import Cluster, Outcome, plan, run
+from bench.requests import ONE
 from bench.results import Results, at_least, at_most, number, spread
 from bench.servers import FILLER, GROUP, Scene, add_objects, crd, embedded, move_storage
-from bench.sides import ONE
 
 WORKERS = 32
 HEADERS = {"Authorization": "Bearer admin-token", "Accept": ONE, "Content-Type": "application/merge-patch+json"}

@@ -11,8 +11,8 @@ from tests.bed.bed import CRDS
 from bench import manifests, peers
 from bench.measure import command, side
 from bench.real import RealScene, real
+from bench.requests import Sent, write_requests
 from bench.results import Results, at_most, number
-from bench.sides import Sent, write_requests
 
 FEW = 10
 

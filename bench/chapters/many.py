@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench.measure import side
 from bench.real import RealScene, real, whole_migration
+from bench.requests import write_requests
 from bench.results import Results, at_least
-from bench.sides import write_requests
 
 OBJECTS = 10
 
