@@ -8,12 +8,23 @@ async with Cluster.from_kubeconfig() as cluster:
 from asyncmigrate import errors, events
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.transport import Request, Response, Transport
+from asyncmigrate._engine.droppable import droppable
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.retry import Attempt, retry
 from asyncmigrate._engine.runner import run
-from asyncmigrate._model import CRD, Version
+from asyncmigrate._model import CRD, Version, Writer
+from asyncmigrate._results.droppable import Droppable, VersionUse
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID, Summary
-from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, PrunedObjects, Report, TrimmedBy
+from asyncmigrate._results.report import (
+    CRDReport,
+    Failure,
+    Objects,
+    Outcome,
+    OwnersLeft,
+    PrunedObjects,
+    Report,
+    TrimmedBy,
+)
 from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate._rules.errors.classify import is_transient
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
@@ -26,9 +37,11 @@ __all__ = [
     "Changes",
     "Cluster",
     "Decision",
+    "Droppable",
     "Failure",
     "Objects",
     "Outcome",
+    "OwnersLeft",
     "Plan",
     "PolicyRule",
     "Progress",
@@ -43,6 +56,9 @@ __all__ = [
     "TrimmedBy",
     "Unfinished",
     "Version",
+    "VersionUse",
+    "Writer",
+    "droppable",
     "errors",
     "events",
     "is_transient",

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Self
+
 import msgspec
 
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
 from asyncmigrate._rules.safety.proof import PROOF_MARGIN
 from asyncmigrate.errors import UsageError
+
+
+class ManagedFields(StrEnum):
+    """What to do about managedFields entries that are in an old version."""
+
+    MOVE = "move"
+    KEEP = "keep"
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        _check(word in set(cls), f"managed_fields is {word!r}: it must be move or keep")
+        return cls(word)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +47,13 @@ class PlanOptions(Options, frozen=True, kw_only=True):
 
     Attributes:
         allow_pruning: migrate even if the storage version's schema lacks fields that older objects may have.
+        clean_only: not stale CRDs are to be worked on, but those whose objects may have managedFields in old versions.
+        drop: a version of which is to be said for each CRD whether it can be dropped.
     """
 
     allow_pruning: bool = False
+    clean_only: bool = False
+    drop: str | None = None
 
 
 class RunOptions(Options, frozen=True, kw_only=True):
@@ -47,6 +66,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
         settle: how many seconds ago a CRD's storage version must have moved before its objects are listed.
         proof_margin: seconds by which an object must have been written later than its CRD to need no rewriting.
         rewrite_all: rewrite every object, even if it is known to be in the storage version.
+        managed_fields: `move` the managedFields of objects to the storage version, or `keep` them as they are.
     """
 
     dry_run: bool = False
@@ -55,6 +75,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
     settle: float = SETTLE_SECONDS
     proof_margin: float = PROOF_MARGIN
     rewrite_all: bool = False
+    managed_fields: ManagedFields = ManagedFields.MOVE
 
     def __post_init__(self) -> None:
         super().__post_init__()

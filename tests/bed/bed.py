@@ -16,7 +16,7 @@ import httpx
 
 from asyncmigrate import Cluster
 from asyncmigrate.testing import ApiServer, Rule
-from tests.bed.real import USERS, RealServer
+from tests.bed.real import USERS, RealServer, minor
 from tests.bed.scenes import Manifest
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -71,6 +71,11 @@ class Bed(ABC):
     @abstractmethod
     async def restore(self, saved: Any) -> None:  # noqa: ANN401
         """Bring the store back to what `save` returned: later writes are lost, and so are all connections."""
+
+    @property
+    @abstractmethod
+    def minor(self) -> int:
+        """The minor version of Kubernetes that the server is: 37 for v1.37.2."""
 
     def cluster(self, user: str = "admin") -> Cluster:
         return Cluster.from_kubeconfig(self.kubeconfig(user))
@@ -171,6 +176,10 @@ class EmbeddedBed(Bed):
         for user in self._rules:
             server.add_user(user)
 
+    @property
+    def minor(self) -> int:
+        return 37
+
     async def settle(self, manifest: Manifest) -> None:
         await super().settle(manifest)
         self.server.advance(PASSED)
@@ -210,6 +219,10 @@ class RealBed(Bed):
         self.server = server
         self.url = server.url
         self._granted: list[str] = []
+
+    @property
+    def minor(self) -> int:
+        return minor()
 
     async def pass_time(self, seconds: float) -> None:
         await anyio.sleep(seconds)  # its clock is this machine's

@@ -17,6 +17,7 @@ def crd(
     scope: str = "Namespaced",
     unserved: tuple[str, ...] = (),
     status: bool = False,
+    scale: Manifest | None = None,
     labels: dict[str, str] | None = None,
     conversion: Manifest | None = None,
     schemas: dict[str, Manifest] | None = None,
@@ -26,7 +27,8 @@ def crd(
     `schemas` has an openAPIV3Schema for versions; those that it leaves out preserve all fields.
     """
     named = {version: {"openAPIV3Schema": schema} for version, schema in (schemas or {}).items()}
-    subresources: Manifest = {"subresources": {"status": {}}} if status else {}
+    parts: Manifest = ({"status": {}} if status else {}) | ({"scale": scale} if scale else {})
+    subresources: Manifest = {"subresources": parts} if parts else {}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -43,6 +43,8 @@ class Judge:
             for name in sorted(sizes.keys() | expected.keys())
             if sizes.get(name) != expected.get(name)
         ]
+        if bare := [name for name, o in stored.items() if not o["metadata"].get("managedFields")]:
+            scene.lost(f"{len(bare)} objects have lost all their owners: {_some(sorted(bare))}")
         if old:
             scene.lost(f"{len(old)} objects are stored in v1: {_some(sorted(old))}")
         if wrong:

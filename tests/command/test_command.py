@@ -23,7 +23,7 @@ from tests.command.runner import Ended, asyncmigrate, command, environment
 
 PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
 REPORT_KEYS = [*PLAN_KEYS, "dryRun", "interrupted"]
-NEW_KEYS = ["trimmedBy", "progress", "pruning"]
+NEW_KEYS = ["trimmedBy", "progress", "pruning", "writers", "ownersLeft"]
 CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions", "spec"]
 
 

@@ -81,7 +81,8 @@ async def test_what_a_server_that_was_held_back_wrote_late_is_rewritten(real_bed
     await anyio.sleep(MARGIN - HELD + 1.5)
     await held.create(manifest, obj(manifest, "v1", "timely"))
     async with real_bed.cluster() as cluster:
-        report = await run(cluster, await plan(cluster, names=[name]), settle=0, proof_margin=MARGIN)
+        made = await plan(cluster, names=[name])
+        report = await run(cluster, made, settle=0, proof_margin=MARGIN, managed_fields="keep")
     assert report.crds[0].outcome is Outcome.MIGRATED
     expected = Objects(listed=WRITES + 1, proven=1, rewritten=len(late), unchanged=WRITES - len(late))
     assert report.objects == expected

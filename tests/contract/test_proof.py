@@ -40,7 +40,7 @@ async def patch(bed: Bed, manifest: Manifest, name: str, body: Manifest, subreso
 async def migrate(bed: Bed, **how: Any) -> Objects:  # noqa: ANN401 -- run's own options
     async with bed.cluster() as cluster:
         made = await plan(cluster, names=[f"widgets.{bed.group}"])
-        report = await run(cluster, made, settle=0, **how)
+        report = await run(cluster, made, settle=0, managed_fields="keep", **how)
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}
     return report.objects

@@ -109,9 +109,10 @@ async def forget_who_moved_storage(bed: Bed) -> None:
 
 
 async def stamp_the_move(bed: Bed, when: datetime) -> None:
-    """Give the entry that owns spec.versions another time, as any client may."""
+    """Give the entry that owns spec.versions another time, as any client may that changes something else, too."""
     name = f"widgets.{bed.group}"
     live = await bed.live_crd(name)
+    live["metadata"].setdefault("labels", {})["stamped"] = "by-hand"
     for entry in live["metadata"]["managedFields"]:
         if "f:versions" in entry["fieldsV1"].get("f:spec", {}):
             entry["time"] = when.strftime("%Y-%m-%dT%H:%M:%SZ")

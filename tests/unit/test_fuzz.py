@@ -161,7 +161,10 @@ def test_whatever_the_server_answers_is_an_error_and_never_a_wrong_trim(where: s
 @pytest.mark.parametrize(
     "read",
     [
-        objects.page,
+        lambda body: objects.page(body, "example.com/v2"),
+        objects.object_ref,
+        objects.whole_object,
+        objects.minor_version,
         lambda body: crds.crd(body, NAME),
         crds.crd_page,
         objects.resource_version,

@@ -28,6 +28,7 @@ from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
 from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
+from asyncmigrate._output.clean import clean
 from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
 from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Plan
@@ -67,21 +68,30 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     options: RunOptions = RunOptions()
     allow_pruning: bool = False
+    clean_only: bool = False
     ask: bool = False
     state: Path | None = None
     unfinished: tuple[Unfinished, ...] | None = None
 
 
 def plan_command(
-    connection: Connection, choice: CRDOptions, show: OutputOptions, *, allow_pruning: bool, check: bool
+    connection: Connection,
+    choice: CRDOptions,
+    show: OutputOptions,
+    *,
+    allow_pruning: bool,
+    drop: str | None,
+    check: bool,
 ) -> Exit:
     """`asyncmigrate plan`."""
 
     async def body() -> Exit:
-        async with _open(connection) as cluster:
+        async with open_cluster(connection) as cluster:
             with show.display() as display:
-                made = await _plan(cluster, choice, display, allow_pruning=allow_pruning)
+                made = await _plan(cluster, choice, display, allow_pruning=allow_pruning, drop=drop)
         show.result(made)
+        if drop is not None and all(c.droppable is None for c in made.crds):
+            click.echo(f"no CRD of this plan has or had a version {drop}", err=True)
         return exits.for_plan(made, check=check)
 
     return guarded(body)
@@ -103,7 +113,7 @@ def run_command(
         if retry_failed is not None:
             left = read_unfinished(retry_failed)
             if not left:
-                click.echo(f"{retry_failed} has nothing left to do", err=True)
+                click.echo(clean(f"{retry_failed} has nothing left to do"), err=True)
                 return Exit.OK
             told = msgspec.structs.replace(told, unfinished=left)
             chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in left))
@@ -113,10 +123,17 @@ def run_command(
 
 
 async def _plan_and_run(connection: Connection, choice: CRDOptions, show: OutputOptions, job: Job) -> Exit:
-    async with _open(connection) as cluster:
+    async with open_cluster(connection) as cluster:
         with show.display() as display:
             most = job.options.max_in_flight
-            made = await _plan(cluster, choice, display, allow_pruning=job.allow_pruning, max_in_flight=most)
+            made = await _plan(
+                cluster,
+                choice,
+                display,
+                allow_pruning=job.allow_pruning,
+                clean_only=job.clean_only,
+                max_in_flight=most,
+            )
         if job.ask and made.stale and not await _confirmed(made, show):
             click.echo("nothing was written", err=True)
             return Exit.OK
@@ -133,7 +150,7 @@ def _state_file(state: StateOptions) -> Path | None:
     try:
         StateFile(path)
     except StateError as error:
-        click.echo(words.not_saved(str(error)), err=True)
+        click.echo(clean(words.not_saved(str(error))), err=True)
         return None
     return path
 
@@ -177,7 +194,7 @@ def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
     try:
         code = anyio.run(main)
     except MigrateError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(clean(f"error: {error}"), err=True)
         return exits.for_error(error)
     finally:
         gc.enable()
@@ -194,7 +211,8 @@ async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatu
 
 
 @asynccontextmanager
-async def _open(connection: Connection) -> AsyncIterator[Cluster]:
+async def open_cluster(connection: Connection) -> AsyncIterator[Cluster]:
+    """Open the cluster that the options name."""
     async with Cluster.from_kubeconfig(
         connection.kubeconfig, context=connection.context, request_timeout=connection.request_timeout
     ) as cluster:
@@ -214,6 +232,8 @@ async def _plan(
     display: Display,
     *,
     allow_pruning: bool,
+    clean_only: bool = False,
+    drop: str | None = None,
     max_in_flight: int = PlanOptions().max_in_flight,
 ) -> Plan:
     return await plan(
@@ -223,6 +243,8 @@ async def _plan(
         names=choice.names,
         selector=choice.selector,
         allow_pruning=allow_pruning,
+        clean_only=clean_only,
+        drop=drop,
         max_in_flight=max_in_flight,
         observers=[display],
     )
@@ -230,7 +252,7 @@ async def _plan(
 
 async def _confirmed(made: Plan, show: OutputOptions) -> bool:
     OutputOptions("table", show.verbose).result(made, stream=sys.stderr)
-    click.echo(f"migrate {len(made.stale)} CRD(s) on {made.server}? [y/N] ", err=True, nl=False)
+    click.echo(clean(f"migrate {len(made.stale)} CRD(s) on {made.server}? [y/N] "), err=True, nl=False)
     # Read past sys.stdin and in a thread that nobody waits for, so that Ctrl-C ends the question too.
     answer = await in_thread(lambda: os.read(0, 1024))
     return answer.strip().lower() in {b"y", b"yes"}

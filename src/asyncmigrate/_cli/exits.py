@@ -39,12 +39,13 @@ def for_error(error: MigrateError) -> Exit:
 
 
 def for_plan(plan: Plan, *, check: bool) -> Exit:
-    """The code for a plan. With `check` anything that is not new or current is a failure."""
+    """The code for a plan. With `check` all must be new or current, and what was asked about droppable."""
     if _all_refused(plan.crds):
         return Exit.UNREACHABLE
     if check:
         done = {Decision.NEW, Decision.CURRENT}
-        return Exit.OK if all(c.decision in done for c in plan.crds) else Exit.FAILED
+        drops = all(c.droppable is None or c.droppable.droppable for c in plan.crds)
+        return Exit.OK if drops and all(c.decision in done for c in plan.crds) else Exit.FAILED
     if plan.blocked:
         return Exit.BLOCKED
     return Exit.FAILED if plan.by_decision(Decision.FAILED) else Exit.OK

@@ -1,4 +1,4 @@
-"""`asyncmigrate plan`, `run` and `demo`: parses what was asked for and hands it on."""
+"""`asyncmigrate plan`, `run`, `droppable` and `demo`: parses what was asked for and hands it on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 import msgspec
 
 from asyncmigrate._cli import options
-from asyncmigrate._options import RunOptions
+from asyncmigrate._options import ManagedFields, RunOptions
 
 _DEFAULTS = RunOptions()
 
 _EXITS = """\b
 Exit codes:
   0    all done, or nothing to do
-  1    something failed or is incomplete (plan --check: stale, blocked or failed)
+  1    something failed or is incomplete (plan --check: stale, blocked or failed; droppable: no)
   2    wrong usage, or a broken manifest
   3    blocked: nothing was written
   4    the cluster cannot be reached or refuses us
@@ -36,13 +36,21 @@ def main() -> None: ...
 @main.command(epilog=_EXITS)
 @options.choice
 @options.allow_pruning
-@click.option("--check", is_flag=True, help="Exit with 1 where anything is stale, blocked or failed.")
+@click.option(
+    "--drop", metavar="VERSION", help="Say of each CRD that has this version whether it can be dropped, and why not."
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Exit with 1 where anything is stale, blocked or failed, or the version of --drop cannot be dropped.",
+)
 @options.output
 @options.connection
 def plan(
     *,
     choice: options.CRDOptions,
     allow_pruning: bool,
+    drop: str | None,
     check: bool,
     output: str,
     verbose: int,
@@ -55,7 +63,7 @@ def plan(
     from asyncmigrate._cli.commands import OutputOptions, plan_command  # noqa: PLC0415 -- keeps --help quick
 
     show = OutputOptions(output, verbose)
-    sys.exit(plan_command(connection, choice, show, allow_pruning=allow_pruning, check=check))
+    sys.exit(plan_command(connection, choice, show, allow_pruning=allow_pruning, drop=drop, check=check))
 
 
 @main.command(epilog=_EXITS)
@@ -107,6 +115,19 @@ def plan(
     metavar="DURATION",
     help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s.",
 )
+@click.option(
+    "--managed-fields",
+    type=click.Choice(["move", "keep"]),
+    default=_DEFAULTS.managed_fields.value,
+    show_default=True,
+    help="Move managedFields entries to the storage version too, so that server-side apply still works once an old "
+    "version is dropped; or keep them.",
+)
+@click.option(
+    "--clean-only",
+    is_flag=True,
+    help="Only move managedFields entries, of CRDs whose storedVersions are fine.",
+)
 @options.allow_pruning
 @click.option(
     "--skip-blocked", is_flag=True, help="Migrate the other CRDs if some are blocked. Without this, nothing is written."
@@ -129,6 +150,8 @@ def run(
     settle: float,
     proof_margin: float,
     rewrite_all: bool,
+    managed_fields: str,
+    clean_only: bool,
     webhook_wait: float,
     allow_pruning: bool,
     skip_blocked: bool,
@@ -147,6 +170,8 @@ def run(
     rehearse = dry_run == "server"
     if not (yes or rehearse) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
+    if clean_only and managed_fields == "keep":
+        raise click.UsageError("--clean-only moves managedFields, and --managed-fields keep excludes that")
     how = RunOptions(
         dry_run=rehearse,
         max_in_flight=max_in_flight,
@@ -154,13 +179,29 @@ def run(
         settle=settle,
         proof_margin=proof_margin,
         rewrite_all=rewrite_all,
+        managed_fields=ManagedFields(managed_fields),
         skip_blocked=skip_blocked,
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
-    job = Job(options=how, allow_pruning=allow_pruning, ask=not (yes or rehearse))
+    job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
     sys.exit(
         run_command(connection, choice, OutputOptions(output, verbose), job, state=state, retry_failed=retry_failed)
     )
+
+
+@main.command(epilog=_EXITS)
+@options.drop
+@options.output
+@options.connection
+def droppable(*, drop: options.DropOptions, output: str, verbose: int, connection: options.Connection) -> NoReturn:
+    """Say which old versions of a CRD can be dropped from its spec.versions, and what still uses the others.
+
+    Nothing is written. Exits with 0 if all that were asked about can be dropped, with 1 if not.
+    """
+    from asyncmigrate._cli.commands import OutputOptions  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.droppable import droppable_command  # noqa: PLC0415 -- the same
+
+    sys.exit(droppable_command(connection, drop, OutputOptions(output, verbose)))
 
 
 @main.command()

@@ -118,6 +118,47 @@ def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, 
     return CRDOptions(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
 
 
+class DropOptions(msgspec.Struct, frozen=True):
+    """What `droppable` is asked: about which CRD, which of its versions (None for all), and where to look."""
+
+    name: str
+    version: str | None
+    owners: bool
+    files: tuple[str, ...]
+    recursive: bool
+
+
+def drop(command: F) -> F:
+    """CRD, --version, --owners, -f, -R."""
+    fields = {"name": "crd", "version": "version", "owners": "owners", "files": "filename", "recursive": "recursive"}
+    command = _bundle("drop", _drop, fields)(command)
+    for option in (
+        click.option("-R", "--recursive", is_flag=True, help="Read the folders given with -f and all below them."),
+        click.option(
+            "-f",
+            "--filename",
+            multiple=True,
+            metavar="FILE|DIR|URL|-",
+            help="Manifests that may still use an old version. Repeatable.",
+        ),
+        click.option(
+            "--owners",
+            is_flag=True,
+            help="Look for owner references, too. This lists the metadata of every object in the cluster.",
+        ),
+        click.option("--version", metavar="VERSION", help="Only this version; by default all but the storage version."),
+        click.argument("crd"),
+    ):
+        command = option(command)
+    return command
+
+
+def _drop(name: str, version: str | None, files: tuple[str, ...], *, owners: bool, recursive: bool) -> DropOptions:
+    if recursive and not files:
+        raise click.UsageError("-R goes with -f")
+    return DropOptions(_KIND.sub("", name, count=1), version, owners, files, recursive)
+
+
 class StateOptions(msgspec.Struct, frozen=True):
     """Where to keep how far a run has got: a file, or by default the user's state folder; or nowhere."""
 

@@ -6,15 +6,28 @@ Each call is one request; retries are the engine's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from asyncmigrate._cluster.decode import crds, objects
 from asyncmigrate._cluster.error_status import excerpt, read_status
 from asyncmigrate._cluster.transport import OpenCluster, Request, Response
-from asyncmigrate._model import CRD, CRD_GROUP, CRD_RESOURCE, CRDGlance, CRDPage, ObjectRef, Page, Resource, Right
+from asyncmigrate._model import (
+    CRD,
+    CRD_GROUP,
+    CRD_RESOURCE,
+    CRDGlance,
+    CRDPage,
+    ManagedFieldsEntry,
+    ObjectRef,
+    Page,
+    Resource,
+    Right,
+)
 from asyncmigrate._rules.errors.causes import is_about
 from asyncmigrate.errors import (
     APIError,
@@ -39,6 +52,7 @@ _GET_CRD = {"Accept": "application/json"}
 _LIST = {"Accept": _MANY_OBJECTS}
 _ONE = {"Accept": _ONE_OBJECT}
 _REWRITE = {"Accept": _ONE_OBJECT, "Content-Type": _MERGE_PATCH}
+_MOVE = {"Accept": _ONE_OBJECT, "Content-Type": "application/json-patch+json"}
 _TRIM = {"Accept": "application/json", "Content-Type": _MERGE_PATCH}
 _REVIEW = {"Accept": "application/json", "Content-Type": "application/json"}
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -122,10 +136,13 @@ class Calls:
             self._sighted(crd)
         return page
 
-    async def list_page(self, resource: Resource, *, token: str = "", limit: int, within: float | None = None) -> Page:
+    async def list_page(
+        self, resource: Resource, *, current: str, token: str = "", limit: int, within: float | None = None
+    ) -> Page:
+        """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`."""
         query = _query(limit=limit, continue_=token)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
-        return objects.page(await self._send(request, f"list {resource.plural}.{resource.group}", within))
+        return objects.page(await self._send(request, f"list {resource.plural}.{resource.group}", within), current)
 
     async def list_whole(self, resource: Resource, *, token: str = "", limit: int) -> tuple[list[dict[str, Any]], str]:
         """List objects in full: a page of them, and the continue token."""
@@ -133,20 +150,29 @@ class Calls:
         request = Request("GET", f"{resource.path}?{query}", _GET_CRD)
         return objects.whole_objects(await self._send(request, f"read {resource.plural}.{resource.group}"))
 
-    async def look_at(self, resource: Resource, ref: ObjectRef) -> str | None:
-        """The resource version of an object as it is now; None where a Status says by name that there is none.
+    async def look_at(self, resource: Resource, ref: ObjectRef) -> ObjectRef | None:
+        """An object's metadata as it is now, with all its managedFields; None where a Status says that there is none.
 
         No admission webhook answers a GET, as one may answer a write. A 404 that names no object is a NotFoundError:
         the version is not served.
         """
-        request = Request("GET", resource.object_path(ref.namespace, ref.name), _ONE)
+        body = await self._get_object(resource, ref, _ONE)
+        found = None if body is None else objects.object_ref(body)
+        return found and msgspec.structs.replace(found, namespace=ref.namespace, name=ref.name)
+
+    async def read(self, resource: Resource, ref: ObjectRef) -> dict[str, Any] | None:
+        """The same for an object in full, as it is in the resource's version."""
+        body = await self._get_object(resource, ref, _GET_CRD)
+        return None if body is None else objects.whole_object(body)
+
+    async def _get_object(self, resource: Resource, ref: ObjectRef, headers: Mapping[str, str]) -> bytes | None:
+        request = Request("GET", resource.object_path(ref.namespace, ref.name), headers)
         try:
-            body = await self._send(request, f"get {resource.plural}.{resource.group} {ref}")
+            return await self._send(request, f"get {resource.plural}.{resource.group} {ref}")
         except NotFoundError as error:
             if is_about(error.status, resource.group, resource.plural, ref.name):
                 return None
             raise
-        return objects.resource_version(body)
 
     async def review(self, right: Right) -> bool:
         """Ask whether we may."""
@@ -187,6 +213,35 @@ class Calls:
             raise self._error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
         self._met(response)
         return objects.resource_version(response.body)
+
+    async def write_entries(
+        self, resource: Resource, ref: ObjectRef, entries: Iterable[ManagedFieldsEntry] | None, *, dry_run: bool
+    ) -> ObjectRef:
+        """Rewrite an object and replace its managedFields, or with None only the former.
+
+        It must be the object that `ref` shows, at that resource version: 409 where it is at another, 422 where it is
+        another of the same name.
+
+        Returns:
+            Its metadata after it, with all of its managedFields.
+        """
+        patch: list[dict[str, object]] = [{"op": "test", "path": "/metadata/uid", "value": ref.uid}]
+        if entries is not None:
+            patch.append({"op": "replace", "path": "/metadata/managedFields", "value": tuple(entries)})
+        patch.append({"op": "replace", "path": "/metadata/resourceVersion", "value": ref.resource_version})
+        target = resource.object_path(ref.namespace, ref.name)
+        body = msgspec.json.encode(patch)
+        request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _MOVE, body)
+        answer = await self._send(request, f"rewrite {resource.plural}.{resource.group} {ref}")
+        return objects.object_ref(answer)
+
+    async def get(self, target: str, doing: str, *, accept: str = "application/json") -> bytes:
+        """Get what another module has a decoder for."""
+        return await self._send(Request("GET", target, {"Accept": accept}), doing)
+
+    async def minor_version(self) -> int:
+        """The server's minor version: 37 for Kubernetes v1.37.2."""
+        return objects.minor_version(await self._send(Request("GET", "/version", _GET_CRD), "get the server's version"))
 
     async def trim(self, crd: CRD, storage_version: str, *, dry_run: bool) -> CRD:
         """Write `status.storedVersions`; 409 where the CRD is another, or at another resource version, than `crd`."""

@@ -57,7 +57,8 @@ class Lister:
         resource = self._crd.resource(cursor.version)
 
         async def ask() -> Page:
-            return await session.calls.list_page(resource, token=cursor.token, limit=cursor.limit)
+            current = self._crd.storage_api_version
+            return await session.calls.list_page(resource, current=current, token=cursor.token, limit=cursor.limit)
 
         doing = f"list {self._crd.name}"
         return await session.ask(Operation.LIST, self._lane, ask, doing=doing, on_retry=cursor.failed)

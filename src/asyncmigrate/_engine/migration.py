@@ -10,6 +10,7 @@ import anyio
 
 from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, SpecChanged, Stopped
 from asyncmigrate._engine.lister import Lister
+from asyncmigrate._engine.owner_moves import OwnerMoves
 from asyncmigrate._engine.pruning_count import PruningCount
 from asyncmigrate._engine.rewriter import Rewriter
 from asyncmigrate._engine.run_state import RunState
@@ -20,10 +21,12 @@ from asyncmigrate._engine.trimmer import Trimmer
 from asyncmigrate._model import CRD, ObjectRef, Page
 from asyncmigrate._options import RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision
-from asyncmigrate._results.report import CRDReport, Outcome
+from asyncmigrate._results.report import CRDReport, Outcome, TrimmedBy
 from asyncmigrate._results.unfinished import Progress, Unfinished
+from asyncmigrate._rules.decisions.decide import STALE
 from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT
 from asyncmigrate._rules.decisions.versions import access_version
+from asyncmigrate._rules.decisions.writers import WriterTally
 from asyncmigrate._rules.safety.proof import bound_of, is_proven
 from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate._rules.safety.spec_changes import AFTER_OUTAGE, Effect, spec_change
@@ -41,6 +44,11 @@ _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects 
 
 def _nothing_proven(_: ObjectRef, __: str) -> Settled | None:
     return None
+
+
+def _all_proven(_: ObjectRef, __: str) -> Settled | None:
+    """What storedVersions says where it names the storage version alone."""
+    return Settled.PROVEN
 
 
 class Migration:
@@ -67,8 +75,10 @@ class Migration:
         self._since = ""  # the resource version of this run's first list, and the CRD as it was then
         self._first_crd = plan.live
         self._progress: Progress | None = None
-        self._rewriter = Rewriter(session, plan.live, dry_run=options.dry_run)
-        self._trimmer = Trimmer(session, dry_run=options.dry_run)
+        self._owners = OwnerMoves(session, plan.live, options.managed_fields, dry_run=options.dry_run)
+        self._rewriter = Rewriter(session, plan.live, self._owners, dry_run=options.dry_run)
+        self._writers = WriterTally()
+        self._trimmer = Trimmer(session, dry_run=options.dry_run, trims=not plan.only_cleans)
         self._pruning = PruningCount(session) if options.dry_run and plan.live.pruned else None
         self._result = CRDResult(Outcome.INCOMPLETE, "Interrupted", "stopped before it was done: run again")
 
@@ -93,12 +103,18 @@ class Migration:
             reason=result.reason,
             message=result.message,
             objects=self._rewriter.objects,
-            trimmed_by=self._trimmer.trimmed_by if result.outcome is Outcome.MIGRATED else None,
+            trimmed_by=self._trimmed_by(result),
             failures=tuple(self._rewriter.failures),
             progress=self._progress,
             pruning=self._pruning.found if self._pruning else None,
             refused=result.refused,
+            writers=self._writers.writers,
+            owners_left=self._owners.left,
         )
+
+    def _trimmed_by(self, result: CRDResult) -> TrimmedBy | None:
+        done = result.outcome is Outcome.MIGRATED and not self._plan.only_cleans
+        return self._trimmer.trimmed_by if done else None
 
     async def _migrate(self) -> CRDResult:
         decision = await self._go_over()
@@ -114,7 +130,14 @@ class Migration:
         return outages < _PASSES_AFTER_OUTAGES and passes.total() - outages < _PASSES
 
     async def _begin_again(self, crd: CRD, why: str) -> None:
-        """Prepare another list, from the CRD as it is now."""
+        """Prepare another list, from the CRD as it is now.
+
+        Raises:
+            Stopped: it became stale, and only managedFields were to be moved: what storedVersions proved is not so.
+        """
+        if self._plan.only_cleans and crd.stored_versions != (crd.storage_version,):
+            message = "its storedVersions became stale during the run: run without --clean-only, which does both"
+            raise Stopped(CRDResult(Outcome.INCOMPLETE, STALE, message))
         self._crd = crd
         await self._rewriter.begin_again(crd, self._since)
         self._session.emit(CRDRelisted(self._plan.name, why))
@@ -126,6 +149,7 @@ class Migration:
             await watch.check()
             await self._wait_until_settled()
             await watch.check()
+            await self._owners.prepare()
             self._outages = self._session.outages
             async with open_tasks() as tasks:
                 if not self._options.dry_run:
@@ -165,7 +189,15 @@ class Migration:
         if self._options.dry_run:
             return self._rehearsed()
         self._state.forget(self._crd)
-        return CRDResult(Outcome.MIGRATED, reason, message)
+        left = sum(owner.objects for owner in self._owners.left)
+        if left and self._plan.only_cleans:
+            message = f"{left} managedFields entries could not be moved to {self._crd.storage_version}"
+            return CRDResult(Outcome.INCOMPLETE, "OwnersLeft", message)
+        if self._plan.only_cleans:
+            message = f"every managedFields entry is in {self._crd.storage_version}"
+            return CRDResult(Outcome.MIGRATED, "ManagedFieldsMoved", message)
+        note = f"; {left} managedFields entries are left in old versions" if left else ""
+        return CRDResult(Outcome.MIGRATED, reason, f"{message}{note}")
 
     def _rehearsed(self) -> CRDResult:
         counted = f"; {self._pruning.words}" if self._pruning else ""
@@ -193,6 +225,7 @@ class Migration:
         if self._pruning is not None:
             await self._pruning.count(self._crd)
         age = self._age
+        self._writers = WriterTally()
         lister = Lister(self._session, self._crd, self._rewriter.lane)
         proof: Proof | None = None
         while not lister.done:
@@ -201,9 +234,11 @@ class Migration:
             if lister.starts_over:
                 await self._rewriter.until_pending(0)
                 self._rewriter.count_anew(self._since)
+                self._writers = WriterTally()
                 self._session.emit(CRDRelisted(self._plan.name, "the list expired before it was read to its end"))
             if page is None:
                 continue
+            self._writers.add(page.writers)
             proof = proof or self._proof(page.resource_version, age)
             await self._hand_over(page, proof)
             await self._rewriter.until_pending(0 if lister.done else _LOW)
@@ -213,6 +248,8 @@ class Migration:
         options, crd = self._options, self._crd
         if not self._since:
             self._since, self._first_crd = list_version, crd
+        if self._plan.only_cleans:
+            return _all_proven
         self._progress = self._state.begin(crd, list_version, age, self._earlier)
         if not options.proves:
             return _nothing_proven
@@ -240,9 +277,10 @@ class Migration:
         now = self._session.calls.clock.now
         not_after = "" if now is None else stamp_of(now)
         for ref in page.items:
-            if (how := proof(ref, not_after)) is not None:
+            how = proof(ref, not_after)
+            if how is not None and not self._owners.are_due(ref):
                 self._rewriter.settle(ref, how)
             else:
                 await self._session.pace()
                 await self._rewriter.until_free()
-                self._rewriter.add(ref)
+                self._rewriter.add(ref, how)

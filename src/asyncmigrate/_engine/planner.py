@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from functools import partial
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.decode.crds import Schemas
 from asyncmigrate._engine.comparison import Comparison
+from asyncmigrate._engine.droppable import DropCheck
 from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
@@ -20,6 +22,7 @@ from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._options import PlanOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._rules.decisions.decide import decide
+from asyncmigrate._rules.decisions.droppable import has_or_had
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
@@ -39,6 +42,8 @@ async def plan(
     names: Iterable[str] = (),
     selector: str = "",
     allow_pruning: bool = False,
+    clean_only: bool = False,
+    drop: str | None = None,
     max_in_flight: int = _DEFAULTS.max_in_flight,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
@@ -58,6 +63,10 @@ async def plan(
         selector: a label selector on CRDs; on the manifests' own labels where there are any.
         allow_pruning: migrate even where the storage version's schema lacks fields that objects in older versions may
             have; such a CRD is blocked otherwise, for a rewrite removes these fields for good.
+        clean_only: plan for `run` to move managedFields to the storage version where storedVersions are fine; a CRD
+            with stale storedVersions is blocked.
+        drop: a version, such as v1alpha1: say of each CRD that has it, or whose storedVersions name it, whether it can
+            be dropped, as `droppable` does.
         max_in_flight: requests under way at once, 32 by default.
         retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
         webhook_policy: the same where a webhook does not answer.
@@ -73,6 +82,8 @@ async def plan(
     """
     options = PlanOptions(
         allow_pruning=allow_pruning,
+        clean_only=clean_only,
+        drop=drop,
         max_in_flight=max_in_flight,
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
@@ -106,10 +117,12 @@ class _Planner:
         self._tasks = tasks  # of what takes several requests
         self._names = names
         self._selector = selector
-        self._allow_pruning = options.allow_pruning
+        self._decide_live = partial(decide, allow_pruning=options.allow_pruning, clean_only=options.clean_only)
         self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, self._lane)
+        self._drop = options.drop
+        self._drop_check = DropCheck(session)
         self._manifests: dict[str, Found] = {}
         self._decided: dict[str, CRDPlan] = {}
         self._pending = 0
@@ -163,7 +176,7 @@ class _Planner:
                     raise
                 continue
             for crd in page.items:
-                self._decide(decide(crd.name, crd, allow_pruning=self._allow_pruning))
+                self._decide(self._decide_live(crd.name, crd))
             token = page.continue_token
             if not token:
                 return
@@ -195,7 +208,7 @@ class _Planner:
                 self._failed_try(name, tries or Tries(began), action, error)
             return health_of(error)
         if found is None or schemas is None:
-            self._looked_up(decide(name, live, allow_pruning=self._allow_pruning))
+            self._looked_up(self._decide_live(name, live))
         else:
             self._looked_up(await self._compare(live, schemas, found))
         return Health.GOOD
@@ -203,14 +216,7 @@ class _Planner:
     async def _compare(self, live: CRD, schemas: Schemas, found: Found) -> CRDPlan:
         """Decide about a CRD that is on the cluster and in a manifest, whose schemas are read only now."""
         change = await in_thread(partial(self._comparison.compare, live, schemas, found))
-        return decide(
-            live.name,
-            live,
-            change.manifest,
-            prunes=change.prunes,
-            requires=change.requires,
-            allow_pruning=self._allow_pruning,
-        )
+        return self._decide_live(live.name, live, change.manifest, prunes=change.prunes, requires=change.requires)
 
     def _failed_try(self, name: str, tries: Tries, action: Action, error: MigrateError) -> None:
         session = self._session
@@ -228,13 +234,21 @@ class _Planner:
             self._none_pending.set()
 
     def _decide(self, decision: CRDPlan) -> None:
-        if decision.decision is Decision.STALE:
+        if decision.decision is Decision.STALE or self._is_to_drop(decision.live):
             self._tasks.start_soon(self._look_closer, decision)
         else:
             self._note(decision)
 
+    def _is_to_drop(self, live: CRD | None) -> bool:
+        return self._drop is not None and live is not None and has_or_had(live, self._drop)
+
     async def _look_closer(self, decision: CRDPlan) -> None:
-        self._note(await self._preflight.look(decision))
+        if decision.decision is Decision.STALE:
+            decision = await self._preflight.look(decision)
+        if decision.live is not None and self._is_to_drop(decision.live):
+            found = await self._drop_check.look(decision.live, self._drop)
+            decision = msgspec.structs.replace(decision, droppable=found)
+        self._note(decision)
 
     def _note(self, decision: CRDPlan) -> None:
         self._decided[decision.name] = decision

@@ -31,7 +31,7 @@ class Preflight:
         version = access_version(crd) if crd else None
         if crd is None or version is None:
             return plan
-        if missing := [right for right in needed(crd) if not await self._may(right, crd)]:
+        if missing := [right for right in needed(crd, trims=not plan.only_cleans) if not await self._may(right, crd)]:
             rules = rules_for(missing)
             return msgspec.structs.replace(
                 plan, decision=Decision.BLOCKED, reason="RightsMissing", message=_advice(rules), missing=rules
@@ -72,7 +72,10 @@ class Preflight:
 
     async def _first_object(self, crd: CRD, version: str) -> Page:
         async def ask() -> Page:
-            return await self._session.calls.list_page(crd.resource(version), limit=1, within=BRIEF_SECONDS)
+            current = crd.storage_api_version
+            return await self._session.calls.list_page(
+                crd.resource(version), current=current, limit=1, within=BRIEF_SECONDS
+            )
 
         return await self._session.ask(
             Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief

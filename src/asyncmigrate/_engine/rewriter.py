@@ -7,6 +7,7 @@ from functools import partial
 import anyio
 
 from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, failed
+from asyncmigrate._engine.owner_moves import OwnerMoves
 from asyncmigrate._engine.pool import Job, Lane
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD, ObjectRef, Resource
@@ -19,21 +20,30 @@ from asyncmigrate._rules.safety.seen_objects import SeenObjects
 from asyncmigrate.errors import APIError, ConfigError, MigrateError
 from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
 
+_CONFLICTS_AT_ONCE = 3  # tries without a wait; a guess: an object that is written more often than that is rare
 KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
 
 
 class _Try(Tries, kw_only=True):
-    """What is known of an object that did not settle at its first try."""
+    """What is known of an object beyond its list, and of its tries if it did not settle at the first."""
+
+    known: Settled | None = None  # it is in the storage version, and only its managedFields are to be moved
+    conflicts: int = 0
+    refused: bool = False  # as one that is another by now, or that is invalid
 
     straight: bool = False  # go through the storage version, whatever the object was written in
     looked: bool = False  # a GET found it, after a 404
+    changed: bool = False  # it is not as it was known: look at it before the next write
+    now: ObjectRef | None = None  # as such a look found it
+    plain: bool = False  # leave its managedFields as they are
 
 
 class Rewriter:
     """The objects of one list, from listed to settled or failed."""
 
-    def __init__(self, session: Session, crd: CRD, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, crd: CRD, owners: OwnerMoves, *, dry_run: bool) -> None:
         self._session = session
+        self._owners = owners
         self._dry_run = dry_run
         self.sent = 0
         self._last_answer = -1.0
@@ -43,6 +53,7 @@ class Rewriter:
 
     def _use(self, crd: CRD) -> None:
         self._crd = crd
+        self._owners.use(crd)
         self._resources: dict[str, Resource] = {}
         self._straight = crd.resource(access_version(crd) or "")
         self.lane: Lane = self._session.pool.lane()
@@ -56,6 +67,7 @@ class Rewriter:
         or by somebody else meanwhile.
         """
         self._since = since
+        self._owners.count_anew()
         self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
         self.failures: list[Failure] = []
         self._pending = 0
@@ -92,8 +104,10 @@ class Rewriter:
         """Tell an object that an earlier list of this run showed in just this state, and the server found unchanged."""
         return bool(self._since) and ref in self._current
 
-    def add(self, ref: ObjectRef) -> None:
-        self._session.pool.add(self.lane, partial(self._rewrite, ref, None))
+    def add(self, ref: ObjectRef, known: Settled | None = None) -> None:
+        """Have an object rewritten; one that is `known` to be settled only if its managedFields are to be moved."""
+        tries = None if known is None else _Try(began=0.0, known=known)
+        self._session.pool.add(self.lane, partial(self._rewrite, ref, tries))
 
     def settle(self, ref: ObjectRef, how: Settled) -> None:
         """Count an object that needs no more work."""
@@ -117,13 +131,15 @@ class Rewriter:
         began = anyio.current_time()
         self.sent += 1
         try:
-            after = await session.calls.rewrite(self._resource(ref, tries), ref, dry_run=self._dry_run)
+            after = await self._write(ref, tries)
         except MigrateError as error:
-            self._failed_try(ref, tries or _Try(began=anyio.current_time()), error)
+            self._failed_try(ref, tries, error)
             return health_of(error)
         self._last_answer = anyio.current_time()
         session.pool.answered(self.lane, self._last_answer - began)
-        if after == ref.resource_version and not self._dry_run:
+        if isinstance(after, Settled):
+            self.settle(ref, after)
+        elif after == ref.resource_version and not self._dry_run:
             self._current.add(ref)
             earlier = bool(self._since) and is_newer(after, self._since)
             self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
@@ -131,10 +147,41 @@ class Rewriter:
             self.settle(ref, Settled.REWRITTEN)
         return Health.GOOD
 
-    def _failed_try(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
+    async def _write(self, ref: ObjectRef, tries: _Try | None) -> str | Settled:
+        """Write once: the resource version after it, or how the object is settled without a write."""
+        calls, owners = self._session.calls, self._owners
+        now = ref
+        after: str | Settled | None
+        if tries is not None:
+            if tries.changed:
+                found = await calls.look_at(self._straight, ref)
+                if found is None:
+                    return Settled.GONE
+                tries.now, tries.changed = found, False
+            now = tries.now or ref
+        leave = tries is not None and tries.plain
+        if not leave and owners.are_due(now) and (after := await owners.write(now)) is not None:
+            return after
+        known = tries.known if tries is not None else None
+        if known is not None:
+            after = known
+        elif not leave and owners.need_guard(now):
+            after = await owners.write_guarded(now)
+        else:
+            after = await calls.rewrite(self._resource(now, tries), now, dry_run=self._dry_run)
+        if leave:
+            owners.leave(now)
+        return after
+
+    def _failed_try(self, ref: ObjectRef, tries: _Try | None, error: MigrateError) -> None:
+        tries = tries or _Try(began=0.0)
+        if not tries.schedule.tries:
+            tries.began = anyio.current_time()
         cause = cause_of(error)
         action = self._session.classify(Operation.REWRITE, error)
-        if action is Action.RETRY:
+        if cause is Cause.CONFLICT:
+            self._look_again(ref, tries, error)
+        elif action is Action.RETRY:
             self._retry(ref, tries, error)
         elif cause is Cause.UNAUTHORIZED or isinstance(error, ConfigError):
             # Without credentials every other object would fail in the same way.
@@ -142,11 +189,28 @@ class Rewriter:
         elif not tries.straight and self._resource(ref, tries) != self._straight:
             # The version it was written in may not be served any more, or policies may refuse it there.
             tries.straight = True
-            self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
+            self._at_once(ref, tries)
         elif action is Action.LOOK:
             self._session.pool.add(self.lane, partial(self._look_at, ref, tries, error), first=True)
+        elif cause is Cause.REFUSED and self._owners.tests_uid(ref) and not tries.refused:
+            # A patch is refused for another uid as for invalid fields: it may have been made anew.
+            tries.refused = tries.changed = True
+            self._at_once(ref, tries)
         else:
             self._fail(ref, tries.schedule.tries + 1, error)
+
+    def _look_again(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
+        """After a conflict: the next write is made for the object as it is by then, at first without a wait."""
+        tries.changed = True
+        tries.conflicts += 1
+        if tries.conflicts <= _CONFLICTS_AT_ONCE:
+            self._session.retrying(f"rewrite {self._crd.name} {ref}", tries.conflicts, 0.0, error)
+            self._at_once(ref, tries)
+        else:
+            self._retry(ref, tries, error)
+
+    def _at_once(self, ref: ObjectRef, tries: _Try) -> None:
+        self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
 
     async def _look_at(self, ref: ObjectRef, tries: _Try, refused: MigrateError) -> Health:
         """Ask whether an object is gone, once a write was answered 404: an admission webhook may have said that."""
@@ -166,8 +230,8 @@ class Rewriter:
         elif tries.looked:
             self._fail(ref, tries.schedule.tries + 1, refused)
         else:  # it may have been made anew in between
-            tries.looked = True
-            self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
+            tries.looked, tries.now = True, found
+            self._at_once(ref, tries)
         return Health.GOOD
 
     def _again_later(self, ref: ObjectRef, job: Job, tries: _Try, error: MigrateError) -> bool:
@@ -176,10 +240,22 @@ class Rewriter:
     def _retry(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
         if self._again_later(ref, partial(self._rewrite, ref, tries), tries, error):
             return
+        if cause_of(error) is Cause.CONFLICT and not tries.plain:
+            self._session.pool.add(self.lane, partial(self._leave, ref, tries, error), first=True)
+            return
         self._fail(ref, tries.schedule.tries, error)
         if self._last_answer < tries.began and health_of(error) is not Health.GOOD:
             # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
             self.stop(Stopped(failed("NothingGetsThrough", error)))
+
+    async def _leave(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> Health:
+        """An object that others write all the time: an empty patch cannot conflict, and leaves its managedFields."""
+        if await self._owners.may_be_left(ref):
+            tries.plain = True
+            self._at_once(ref, tries)
+        else:
+            self._fail(ref, tries.schedule.tries, error)
+        return Health.GOOD
 
     def _fail(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
         status = error.status if isinstance(error, APIError) else None

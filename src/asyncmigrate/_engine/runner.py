@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Literal
 
 from anyio.abc import TaskGroup
 
@@ -12,7 +13,7 @@ from asyncmigrate._engine.migration import Migration
 from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
-from asyncmigrate._options import RunOptions
+from asyncmigrate._options import ManagedFields, RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import PLAN_BLOCKED, CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
@@ -44,6 +45,7 @@ async def run(
     settle: float = _DEFAULTS.settle,
     proof_margin: float = _DEFAULTS.proof_margin,
     rewrite_all: bool = False,
+    managed_fields: Literal["move", "keep"] = "move",
     state: str | os.PathLike[str] | None = None,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
@@ -73,6 +75,9 @@ async def run(
             counts as `proven`. The margin is for API servers that lag and clocks that differ; `settle` if that is more.
         rewrite_all: rewrite every object, whatever proves it to be in the storage version: its list, or the state of an
             earlier run. A dry run does that, too.
+        managed_fields: `move`, the default, brings objects' managedFields to the storage version too, so that
+            server-side apply still works once an old version is dropped. `keep` leaves them, unless the server
+            (Kubernetes 1.36 or before) would remove them all.
         state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
             Runs may share it.
         retry_policy: how long to try again what can get better, 30 s by default for each object or call.
@@ -94,9 +99,12 @@ async def run(
         settle=settle,
         proof_margin=proof_margin,
         rewrite_all=rewrite_all,
+        managed_fields=ManagedFields.of(managed_fields),
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
     )
+    if options.managed_fields is ManagedFields.KEEP and any(c.only_cleans for c in plan.crds):
+        raise UsageError("the plan is to move managedFields (clean_only), which managed_fields='keep' excludes")
     session = Session(cluster, options, observers=observers, rate=rate, contacted=True)
     stale = _to_migrate(plan, options)
     file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
@@ -22,6 +23,8 @@ from asyncmigrate.errors import MigrateError, WrongAddressError
 from asyncmigrate.events import Event, Observer, Retrying
 
 T = TypeVar("T")
+
+KEEPS_OWNERS = 37  # the first minor version of Kubernetes that keeps managedFields which it cannot convert
 
 
 class Policies(msgspec.Struct, frozen=True):
@@ -69,6 +72,8 @@ class Session:
         self.outages = 0  # errors that a restart of the server or of etcd would cause
         self._pace = RateLimit(rate) if rate is not None else None
         self._began = anyio.current_time()
+        self._asking_version = anyio.Lock()
+        self._minor: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -104,6 +109,18 @@ class Session:
     def age_of_move(self, crd: CRD, seen_for: float) -> float:
         """How many seconds ago a CRD's storage version moved, at least."""
         return move_age(crd.moved, server_now=self.calls.clock.now, seen_for=seen_for)
+
+    async def robs_owners(self) -> bool:
+        """Tell a server that removes all managedFields of an object where one entry cannot be converted.
+
+        Kubernetes 1.36 and before do (kubernetes#136919). So may a server that does not say which it is.
+        """
+        async with self._asking_version:
+            if self._minor is None:
+                with suppress(MigrateError):
+                    # Not through the pool: a job of it may ask.
+                    self._minor = await retry(self.calls.minor_version, policy=self.policies.brief)
+        return self._minor is None or self._minor < KEEPS_OWNERS
 
     async def pace(self) -> None:
         """Wait until one more object may be sent; a wait holds no slot and no worker."""

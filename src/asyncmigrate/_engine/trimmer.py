@@ -10,6 +10,7 @@ from asyncmigrate._engine.crd_result import Stopped, failed
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD
 from asyncmigrate._results.report import TrimmedBy
+from asyncmigrate._rules.decisions.decide import STALE
 from asyncmigrate._rules.errors.classify import Action, Operation
 from asyncmigrate._rules.safety.trim import Trim, TrimDecision, may_trim
 from asyncmigrate.errors import MigrateError, TransportError
@@ -18,11 +19,12 @@ _TRIES = 20  # against writers of the CRD's status, of which there are few, and 
 
 
 class Trimmer:
-    """The end of one CRD's migration."""
+    """The end of one CRD's migration; one that never `trims` only looks."""
 
-    def __init__(self, session: Session, *, dry_run: bool) -> None:
+    def __init__(self, session: Session, *, dry_run: bool, trims: bool = True) -> None:
         self._session = session
         self._dry_run = dry_run
+        self._trims = trims
         self.trimmed_by: TrimmedBy | None = None
         self._unanswered = False  # a write of ours may have been done, though its answer was lost
 
@@ -39,6 +41,8 @@ class Trimmer:
             confirm(decision.fresh)
             if decision.trim is Trim.ALREADY:
                 self.trimmed_by = TrimmedBy.THIS_RUN if self._unanswered else TrimmedBy.OTHERS
+            if decision.trim is Trim.YES and not self._trims:
+                return TrimDecision(Trim.NO, STALE, "its storedVersions became stale during the run", decision.fresh)
             if decision.trim is not Trim.YES or decision.fresh is None:
                 return decision
             if await self._write(decision.fresh, crd, lost):

@@ -40,8 +40,17 @@ def parse_whole(text: bytes, source: str) -> Iterator[tuple[CRD, Document]]:
     return _found(_json(decoded) or _whole_yaml(decoded, source), source)
 
 
-def _found(documents: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
-    for number, document in enumerate(documents, start=1):
+def documents(text: bytes, source: str) -> list[object]:
+    """Every document of one file's text, Kubernetes' or not, without the schemas of CRDs.
+
+    Raises:
+        ManifestError: it is no YAML.
+    """
+    return _documents(_decoded(text, source), source)
+
+
+def _found(found: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
+    for number, document in enumerate(found, start=1):
         try:
             yield from _crds(document, source, number)
         except RecursionError as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import msgspec
 import structlog
 
 from asyncmigrate._observers.display import Plain
+from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 from asyncmigrate.events import (
     CRDDecided,
@@ -33,6 +36,7 @@ class Logs(Plain):
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
             processors=[
+                _cleaned,
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso"),
                 structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
@@ -58,6 +62,10 @@ class Logs(Plain):
                 self._log.warning("state not saved", error=error)
             case ManifestsRead() | CRDStarted() | CRDSettling() | CRDRelisted() | PageListed():
                 self._log.info(_name(event), **msgspec.structs.asdict(event))
+
+
+def _cleaned(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: clean(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _name(event: Event) -> str:

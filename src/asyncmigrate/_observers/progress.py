@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from asyncmigrate._observers.display import Plain
 from asyncmigrate._output import words
+from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 from asyncmigrate._results.report import CRDReport, Outcome
 from asyncmigrate.events import (
@@ -158,15 +159,15 @@ class Live:
                 if len(self._tally.settling) == 1:
                     console.print(words.settling(wait, settle), style="dim")
             case CRDRelisted(crd=crd, why=why):
-                console.print(f"{crd}: all objects are listed again: {why}", style="dim")
+                console.print(clean(f"{crd}: all objects are listed again: {why}"), style="dim")
             case StateNotSaved(error=error):
-                console.print(words.not_saved(error), style="yellow")
+                console.print(clean(words.not_saved(error)), style="yellow")
         self._advance(event.crd if isinstance(event, CRDRelisted) else "")
 
     def _show(self, crd: str) -> None:
         if crd in self._hidden and len(self._rows) < _ROWS and self._tally.total[crd]:
             self._hidden.discard(crd)
-            self._rows[crd] = self._progress.add_task(f"  {crd}", total=None, words="")
+            self._rows[crd] = self._progress.add_task(clean(f"  {crd}"), total=None, words="")
         self._advance(crd)
 
     def _advance(self, crd: str) -> None:
@@ -186,7 +187,8 @@ class Live:
             for crd in sorted(self._hidden)[: _ROWS - len(self._rows)]:
                 self._show(crd)
         if report.outcome in {Outcome.INCOMPLETE, Outcome.FAILED, Outcome.BLOCKED}:
-            self._progress.console.print(f"{report.name}: {report.outcome}: {report.message}", style="yellow")
+            said = f"{report.name}: {report.outcome}: {report.message}"
+            self._progress.console.print(clean(said), style="yellow")
         self._advance("")
 
 
@@ -218,4 +220,4 @@ class Lines(Plain):
 
     def _say(self, line: str) -> None:
         self._next = time.monotonic() + _LINE_SECONDS
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(clean(line), markup=False, soft_wrap=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from asyncmigrate._output.clean import as_json
+from asyncmigrate._output.droppable_fields import droppable_fields
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, SpecID, spec_id
 from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
 from asyncmigrate._results.unfinished import Progress, Unfinished
@@ -17,7 +19,7 @@ API_VERSION = "asyncmigrate/v1"
 
 def plan_json(plan: Plan) -> str:
     """A Plan as one JSON object."""
-    return _json("Plan", plan, [_crd_plan(c) | _found(c) for c in plan.crds])
+    return _json("Plan", plan, [_crd_plan(c) | _found(c) | _droppable(c) for c in plan.crds])
 
 
 def report_json(report: Report) -> str:
@@ -36,7 +38,7 @@ def _json(kind: str, result: Plan | Report, crds: list[dict[str, Any]]) -> str:
         "requests": result.requests,
         "retries": result.retries,
     } | ({"dryRun": result.dry_run, "interrupted": result.interrupted} if isinstance(result, Report) else {})
-    return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
+    return as_json(whole)
 
 
 def _crd_plan(crd: CRDPlan) -> dict[str, Any]:
@@ -59,6 +61,11 @@ def _found(crd: CRDPlan) -> dict[str, Any]:
         "webhookError": crd.webhook_error or None,
         "prunes": crd.live.pruned if crd.live else (),
     }
+
+
+def _droppable(crd: CRDPlan) -> dict[str, Any]:
+    """Only where a version was asked about that the CRD has or had."""
+    return {} if crd.droppable is None else {"droppable": droppable_fields(crd.droppable)}
 
 
 def _changes(changes: Changes | None) -> dict[str, Any] | None:
@@ -85,6 +92,8 @@ def _crd_report(crd: CRDReport) -> dict[str, Any]:
         "trimmedBy": crd.trimmed_by,
         "progress": crd.progress,
         "pruning": crd.pruning,
+        "writers": crd.writers,
+        "ownersLeft": crd.owners_left,
     }
 
 

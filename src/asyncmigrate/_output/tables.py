@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asyncmigrate._output import words
+from asyncmigrate._output.clean import clean, line
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
 
@@ -43,19 +44,19 @@ def plan_table(plan: Plan) -> RenderableType:
     table = _table("CRD", "DECISION", "STORAGE", "STORED", "#OBJECTS", "THE MANIFEST CHANGES", "WHY")
     for crd in rows:
         table.add_row(
-            crd.name,
+            clean(crd.name),
             Text(crd.decision, _style(crd.decision)),
-            crd.storage_version or "",
-            ",".join(crd.stored_versions),
+            clean(crd.storage_version or ""),
+            clean(",".join(crd.stored_versions)),
             "" if crd.waiting is None else words.number(crd.waiting),
-            words.changes_words(crd.changes),
-            crd.message,
+            clean(words.changes_words(crd.changes)),
+            clean(crd.message),
         )
     parts: list[RenderableType] = [table] if rows else []
     hidden = Counter(c.decision for c in plan.crds) - Counter(c.decision for c in rows)
     if hidden:
         parts.append(Text(f"not shown: {', '.join(f'{words.number(n)} {d}' for d, n in hidden.items())}", "dim"))
-    parts += [Text(line) for line in (words.plan_line(plan), words.step_line(plan)) if line]
+    parts += [line(said) for said in (*words.drop_lines(plan), words.plan_line(plan), words.step_line(plan)) if said]
     return Group(*parts)
 
 
@@ -70,17 +71,18 @@ def report_table(report: Report) -> RenderableType:
     table = _table("CRD", "OUTCOME", *(f"#{field.upper()}" for field in counts), "TRIMMED", "WHY")
     for crd in rows:
         table.add_row(
-            crd.name,
+            clean(crd.name),
             Text(crd.outcome, _style(crd.outcome)),
             *(words.number(getattr(crd.objects, field)) for field in counts),
-            f"by {crd.trimmed_by}" if crd.trimmed_by else "",
-            crd.message,
+            clean(f"by {crd.trimmed_by}" if crd.trimmed_by else ""),
+            clean(crd.message),
         )
     parts: list[RenderableType] = [table] if rows else []
     hidden = Counter(c.outcome for c in report.crds) - Counter(c.outcome for c in rows)
     if hidden:
         parts.append(Text(f"not shown: {', '.join(f'{words.number(n)} {o}' for o, n in hidden.items())}", "dim"))
     parts += [_failures(c) for c in report.crds if c.failures]
+    parts += [line(said, "yellow") for c in report.crds for said in words.owners_left_lines(c)]
     parts.append(Text(words.report_line(report), "bold"))
     return Group(*parts)
 
@@ -97,14 +99,14 @@ def _failures(crd: CRDReport) -> Text:
         message = failure.message.replace(failure.name, "…")
         by_cause.setdefault((failure.code, failure.reason, message), []).append(failure)
     unnamed = crd.objects.failed - len(crd.failures)
-    lines = [Text(f"{crd.name}:" + (f" (and {words.number(unnamed)} more failures)" if unnamed else ""), "bold")]
+    lines = [line(f"{crd.name}:" + (f" (and {words.number(unnamed)} more failures)" if unnamed else ""), "bold")]
     for failures in by_cause.values():
         example = failures[0]
         named = f"{example.namespace}/{example.name}" if example.namespace else example.name
         more = f"{words.count(len(failures), 'object')}, such as " if len(failures) > 1 else ""
         cause = f"{example.code or 'no answer'} {example.reason}: {example.message}"
         tries = f" (tried {example.attempts} times)" if example.attempts > 1 else ""
-        lines.append(Text(f"  {more}{named}: {cause}{tries}", "red"))
+        lines.append(line(f"  {more}{named}: {cause}{tries}", "red"))
     return Text("\n").join(lines)
 
 

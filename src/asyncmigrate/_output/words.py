@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from asyncmigrate._results.droppable import VersionUse
 from asyncmigrate._results.plan import Changes, Decision, Plan
-from asyncmigrate._results.report import Objects, Outcome, Report
+from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
+
+_NAMED_FIELDS = 5  # of one manager; the rest is in the JSON
 
 
 def number(value: float) -> str:
@@ -55,6 +58,20 @@ def step_line(plan: Plan) -> str:
     return f"the manifests bring {new} new CRDs, change {changed} and leave {unchanged} as they are"
 
 
+def drop_lines(plan: Plan) -> list[str]:
+    """For each CRD that has the version to drop, whether it can be dropped."""
+    return [f"{c.name}: {drop_verdict(use)}" for c in plan.crds if c.droppable for use in c.droppable.versions]
+
+
+def drop_verdict(use: VersionUse) -> str:
+    """Whether a version can be dropped, and the reasons in a word each if not."""
+    if not use.in_crd and not use.in_stored_versions:
+        return f"{use.version} was dropped already, and is still in use"
+    if use.droppable:
+        return f"{use.version} can be dropped"
+    return f"{use.version} cannot be dropped: {', '.join(dict.fromkeys(r.reason for r in use.reasons))}"
+
+
 def report_line(report: Report) -> str:
     """One line: what the run came to."""
     outcomes = Counter(c.outcome for c in report.crds)
@@ -72,6 +89,15 @@ def objects_line(objects: Objects) -> str:
     fields = [f for f in Objects.__struct_fields__ if f != "listed"]
     parts = [f"{number(getattr(objects, f))} {f}" for f in fields if getattr(objects, f)]
     return f"{count(objects.listed, 'object')}{': ' + ', '.join(parts) if parts else ''}"
+
+
+def owners_left_lines(crd: CRDReport) -> list[str]:
+    """A line for each manager whose managedFields were left in an old version."""
+    return [
+        f"{crd.name}: {left.manager or 'a nameless manager'} still owns fields in {left.api_version.rpartition('/')[2]}"
+        f" ({count(left.objects, 'object')}): {', '.join(left.fields[:_NAMED_FIELDS]) or 'all that it owned there'}"
+        for left in crd.owners_left
+    ]
 
 
 def changes_words(changes: Changes | None) -> str:

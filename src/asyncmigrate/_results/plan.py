@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from asyncmigrate._model import CRD
+from asyncmigrate._results.droppable import Droppable
 
 
 class SpecID(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -83,6 +84,7 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
         waiting: how many objects a stale CRD has; None where the server does not say.
         missing: the rights that a migration needs and we have not, which is why the decision is `blocked`.
         webhook_error: what asking a stale CRD's conversion webhook came to; empty where it answers or there is none.
+        droppable: whether the version that was asked about can be dropped; None if there is no such version.
     """
 
     name: str
@@ -95,10 +97,16 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int | None = None
     missing: tuple[PolicyRule, ...] = ()
     webhook_error: str = ""
+    droppable: Droppable | None = None
 
     @property
     def storage_version(self) -> str | None:
         return self.live.storage_version if self.live else None
+
+    @property
+    def only_cleans(self) -> bool:
+        """Its storedVersions are as they should be: only managedFields are to be moved to the storage version."""
+        return self.decision is Decision.STALE and self.stored_versions == (self.storage_version,)
 
     @property
     def stored_versions(self) -> tuple[str, ...]:

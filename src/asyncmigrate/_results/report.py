@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from asyncmigrate._model import Writer
 from asyncmigrate._results.plan import CRDPlan, spec_id
 from asyncmigrate._results.unfinished import Progress, Unfinished
 
@@ -83,6 +84,22 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class OwnersLeft(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a field manager still owns in an old version, because it could not be moved to the storage version.
+
+    Attributes:
+        manager: the field manager.
+        api_version: the old version.
+        fields: some of the fields, as paths; empty where all that it owns there was left.
+        objects: how many objects that goes for.
+    """
+
+    manager: str
+    api_version: str
+    fields: tuple[str, ...] = ()
+    objects: int = 0
+
+
 class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did about one CRD.
 
@@ -98,6 +115,8 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
         progress: from where on every newer object is in the storage version; None where that is not known.
         pruning: what a dry run found of fields that would be removed; None where it did not look.
         refused: the cluster stopped answering or refused us, which is why the outcome is `failed`.
+        writers: who has written its objects and through which version, as the last list showed it.
+        owners_left: who still owns fields in an old version after this run.
     """
 
     plan: CRDPlan
@@ -110,6 +129,8 @@ class CRDReport(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     pruning: PrunedObjects | None = None
     refused: bool = False
+    writers: tuple[Writer, ...] = ()
+    owners_left: tuple[OwnersLeft, ...] = ()
 
     @property
     def name(self) -> str:

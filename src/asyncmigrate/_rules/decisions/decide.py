@@ -10,6 +10,7 @@ from asyncmigrate._rules.decisions.versions import access_version
 
 _NAMED_FIELDS = 5  # in a sentence; the rest is in the JSON
 
+STALE = "Stale"  # and only managedFields were to be moved
 FIELDS_WOULD_BE_PRUNED = "FieldsWouldBePruned"
 
 Verdict = tuple[Decision, str, str]
@@ -23,6 +24,7 @@ def decide(
     prunes: tuple[str, ...] = (),
     requires: tuple[str, ...] = (),
     allow_pruning: bool = False,
+    clean_only: bool = False,
 ) -> CRDPlan:
     """Decide about the CRD `name`, which the cluster has as `live` and an upgrade brings as `manifest`.
 
@@ -36,12 +38,13 @@ def decide(
         prunes: the fields of live objects that the manifest's schemas lack.
         requires: the fields that the manifest's storage version requires and the live one does not.
         allow_pruning: migrate even where the storage version's schema lacks fields that old objects may have.
+        clean_only: only managedFields are to be moved, so a CRD with stale storedVersions is blocked.
     """
     changes = compare(live, manifest) if live and manifest else None
     if changes is not None:
         changes = msgspec.structs.replace(changes, prunes=prunes, requires=requires)
     problem = _manifest_problem(live, manifest) if manifest else None
-    decision, reason, message = problem or _live_decision(live, allow_pruning=allow_pruning)
+    decision, reason, message = problem or _live_decision(live, allow_pruning=allow_pruning, clean_only=clean_only)
     return CRDPlan(name=name, decision=decision, reason=reason, message=message, live=live, changes=changes)
 
 
@@ -87,16 +90,21 @@ def _conversion_problem(live: CRD, manifest: CRD) -> Verdict | None:
     return Decision.BLOCKED, "ConversionChanged", message
 
 
-def _live_decision(live: CRD | None, *, allow_pruning: bool) -> Verdict:
+def _live_decision(live: CRD | None, *, allow_pruning: bool, clean_only: bool) -> Verdict:
     if live is None:
         return Decision.NEW, "NotFound", "not on the cluster: nothing to migrate"
     storage = live.storage_version
     if storage is None:
         return Decision.BLOCKED, "NoStorageVersion", "the live CRD marks no version as storage"
-    if live.stored_versions == (storage,):
+    fine = live.stored_versions == (storage,)
+    if clean_only and not fine:
+        return Decision.BLOCKED, STALE, "its storedVersions are stale: run without --clean-only, which does both"
+    if fine and not clean_only:
         return Decision.CURRENT, "StoredAsStorageVersion", f"every object is stored in {storage} already"
     if (problem := _live_problem(live, storage, allow_pruning=allow_pruning)) is not None:
         return Decision.BLOCKED, *problem
+    if fine:
+        return Decision.STALE, "MovesManagedFields", f"managedFields entries in other versions are moved to {storage}"
     note = f"; this removes {fields_in_words(live.pruned)} from them, as allowed" if live.pruned else ""
     old = [v for v in live.stored_versions if v != storage]
     if not old:

@@ -12,14 +12,14 @@ READ_CRDS = Right(verb="get", group=CRD_GROUP, resource=CRD_RESOURCE)
 TRIM_CRDS = Right(verb="patch", group=CRD_GROUP, resource=CRD_RESOURCE, subresource="status")
 
 
-def needed(crd: CRD) -> tuple[Right, ...]:
-    """What migrating one CRD takes: get, list and patch its objects, get it, and patch its status."""
+def needed(crd: CRD, *, trims: bool = True) -> tuple[Right, ...]:
+    """What migrating one CRD takes: get, list and patch its objects, get it, and if it `trims`, patch its status."""
     return (
         Right(verb="get", group=crd.group, resource=crd.plural),
         Right(verb="list", group=crd.group, resource=crd.plural),
         Right(verb="patch", group=crd.group, resource=crd.plural),
         READ_CRDS,
-        TRIM_CRDS,
+        *((TRIM_CRDS,) if trims else ()),
     )
 
 
