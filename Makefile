@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTBED := .build/testbed
 PEERS := .build/peers
+# Most tests wait, so WORKERS processes play at once, each with an API server of its own. The chaos keeps all cores busy
+# itself, and plays first: alone, without coverage. With PYTEST_ARGS one process plays what they choose, for --pdb too.
+WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest
+AT_ONCE := --numprocesses $(WORKERS) --dist worksteal --ignore tests/chaos
 # The Kubernetes versions with a go.mod of their own, and the one to test on: the newest, another with VERSION=1.36.
 VERSIONS := $(sort $(patsubst testbed/%/go.mod,%,$(wildcard testbed/*/go.mod)))
 NEWEST := $(lastword $(VERSIONS))
@@ -19,18 +24,21 @@ demo: $(VENV)/.stamp ## an upgrade of some hundred CRDs on the embedded server, 
 	$(BIN)/python -m asyncmigrate demo
 
 test: $(VENV)/.stamp testbed ## everything, the real API server included
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(PYTEST) tests/chaos)
+	$(PYTEST) --cov --cov-report=term $(or $(PYTEST_ARGS),$(AT_ONCE))
 
 test-fast: $(VENV)/.stamp ## what needs no real API server
-	$(BIN)/python -m pytest -m "not real" $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(PYTEST) -m "not real" tests/chaos)
+	$(PYTEST) -m "not real" $(or $(PYTEST_ARGS),$(AT_ONCE))
 
 test-contract: $(VENV)/.stamp testbed ## the contract tests on the real API server: make test-contract VERSION=1.36
-	$(BIN)/python -m pytest -m real tests/contract $(PYTEST_ARGS)
+	$(PYTEST) -m real tests/contract $(or $(PYTEST_ARGS),$(AT_ONCE))
 
 test-versions: $(VENV)/.stamp $(VERSIONS:%=$(TESTBED)/%/.stamp) ## the contract tests and the chaos, on every version of the real API server
-	set -e; for version in $(VERSIONS); do \
-	  echo "Kubernetes $$version"; \
-	  KUBEBUILDER_ASSETS= ASYNCMIGRATE_TESTBED=$$version $(BIN)/python -m pytest -m real tests/contract tests/chaos $(PYTEST_ARGS); \
+	set -e; export KUBEBUILDER_ASSETS=; for ASYNCMIGRATE_TESTBED in $(VERSIONS); do \
+	  echo "Kubernetes $$ASYNCMIGRATE_TESTBED"; \
+	  $(if $(PYTEST_ARGS),,$(PYTEST) -m real tests/chaos;) \
+	  $(PYTEST) -m real tests/contract $(if $(PYTEST_ARGS),tests/chaos $(PYTEST_ARGS),$(AT_ONCE)); \
 	done
 
 check: $(VENV)/.stamp ## lint, types, floors

@@ -196,13 +196,11 @@ def _apiserver(program: Path, folder: Path, store: Etcd, flags: tuple[str, ...])
 
 
 def _answers(url: str, ca: Path | None = None) -> bool:
-    if ca is not None and not ca.is_file():
-        return False
     request = urllib.request.Request(url, headers={"Authorization": "Bearer admin-token"})  # noqa: S310
-    trust = ssl.create_default_context(cafile=ca) if ca else None
-    if trust is not None:
-        trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
+        trust = ssl.create_default_context(cafile=ca) if ca else None  # it may be there and empty yet
+        if trust is not None:
+            trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
         with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310 -- our own server
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
