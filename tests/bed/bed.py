@@ -178,7 +178,7 @@ class EmbeddedBed(Bed):
 
     @property
     def minor(self) -> int:
-        return 37
+        return self.server.minor
 
     async def settle(self, manifest: Manifest) -> None:
         await super().settle(manifest)
@@ -289,9 +289,9 @@ def real_kubeconfig(server: RealServer, token: str) -> Manifest:
 
 
 @asynccontextmanager
-async def open_embedded(folder: Path) -> AsyncIterator[EmbeddedBed]:
+async def open_embedded(folder: Path, **options: Any) -> AsyncIterator[EmbeddedBed]:  # noqa: ANN401
     async with (
-        ApiServer() as server,
+        ApiServer(**options) as server,
         httpx.AsyncClient(base_url=server.url, headers={"Authorization": "Bearer admin-token"}) as http,
     ):
         yield EmbeddedBed(server, http, folder)

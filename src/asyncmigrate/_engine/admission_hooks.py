@@ -19,6 +19,7 @@ from asyncmigrate.errors import MigrateError, NotFoundError
 
 _GROUP = "admissionregistration.k8s.io"
 _VERSIONS = ("v1", "v1beta1")  # each kind is read in the first that has it
+_ALWAYS = "validatingwebhookconfigurations"
 _KINDS = {
     "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
     "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
@@ -67,6 +68,10 @@ class AdmissionHooks:
             for resource in resources:
                 if resource.plural in _KINDS:
                     found.setdefault(resource.plural, resource)
+        if _ALWAYS not in found and not self.not_checked:
+            # Every Kubernetes has it: the answer is that of a proxy which lets some paths pass.
+            message = f"the server says that it has no {_ALWAYS}"
+            self.not_checked.append(NotChecked(what=_GROUP, reason="NotFound", message=message))
         return found
 
     async def _read(self, resource: APIResource, found: list[AdmissionHook]) -> None:

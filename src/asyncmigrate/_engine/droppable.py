@@ -19,8 +19,9 @@ from asyncmigrate._manifests.uses import Uses, find_uses
 from asyncmigrate._model import CRD
 from asyncmigrate._options import Options
 from asyncmigrate._results.droppable import Droppable, NotChecked, VersionUse
-from asyncmigrate._rules.decisions.admission_rules import admission_uses
-from asyncmigrate._rules.decisions.droppable import has_or_had, storage_version_use, version_use, versions_to_drop
+from asyncmigrate._rules.decisions.admission_rules import admission_uses, param_versions
+from asyncmigrate._rules.decisions.drop_reasons import VersionFacts
+from asyncmigrate._rules.decisions.droppable import has_or_had, storage_version_use, version_uses, versions_to_drop
 from asyncmigrate._rules.errors.classify import Operation
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 from asyncmigrate.errors import MigrateError, UsageError
@@ -51,7 +52,7 @@ async def droppable(
         cluster: an open cluster.
         name: the CRD's name, `widgets.example.com`.
         version: only this version; None for all but the storage version, and for those that the CRD no longer has and
-            objects still have entries in.
+            something is still in. The verdicts about several hold if all that can be dropped are dropped together.
         owners: look for owner references, too: that lists the metadata of every object in the cluster.
         manifests: files, folders, http(s) URLs, or `-` for standard input, to look for objects in.
         recursive: read folders' subfolders too.
@@ -61,9 +62,9 @@ async def droppable(
 
     Raises:
         NotFoundError: there is no such CRD on the cluster.
-        UsageError: the CRD does not have the version, and `status.storedVersions` does not name it; or the name is not
-            a CRD's.
-        ManifestError: a manifest cannot be read.
+        UsageError: the CRD does not have the version, and nothing that was looked at names it; or the name is not a
+            CRD's.
+        ManifestError: a manifest cannot be read, or there is nothing of Kubernetes in it.
         MigrateError: the cluster cannot be reached or refuses us.
     """
     if "." not in name or "/" in name:
@@ -73,14 +74,14 @@ async def droppable(
         lane = session.pool.lane(windowed=False)
         doing = f"get CRD {name}"
         crd = await session.ask(Operation.LOOK_UP, lane, lambda: session.calls.get_crd(name), doing=doing)
-        if version is not None and not has_or_had(crd, version):
-            has = ", ".join(v.name for v in crd.versions)
-            raise UsageError(f"CRD {name} has no version {version} (it has {has}), and its storedVersions name none")
         uses = None
         if manifests is not None:
             search = partial(find_uses, tuple(manifests), crd.group, crd.kind, recursive=recursive)
             uses = await in_thread(search)
         found = await DropCheck(session, owners=owners).look(crd, version, uses)
+        if version is not None and not has_or_had(crd, version) and found.droppable:
+            has = ", ".join(v.name for v in crd.versions)
+            raise UsageError(f"CRD {name} has no version {version} (it has {has}), and nothing is in it")
     return msgspec.structs.replace(
         found,
         context=cluster.context,
@@ -113,21 +114,28 @@ class DropCheck:
             hooks = await self._hooks.read()
         changed, missing = await self._look_again(crd)
         missing += (*entries.not_checked, *self._hooks.not_checked, *(owners.not_checked if owners else ()))
+        used = {*entries.versions, *param_versions(hooks, crd)}
+        if owners is not None:
+            used |= owners.versions
+        if uses is not None:
+            missing += uses.not_checked
+            used |= uses.objects.keys()
 
-        def verdict(version: str) -> VersionUse:
+        def facts_of(version: str, going: frozenset[str]) -> VersionFacts:
             facts = msgspec.structs.replace(
                 entries.facts(version),
                 owners=owners.found(version) if owners else None,
-                admission=admission_uses(hooks, crd, version),
-                manifests=uses.get(version, ()) if uses is not None else None,
+                admission=admission_uses(hooks, crd, version, going),
                 not_checked=missing,
                 changed=changed,
                 now=self._session.calls.clock.now,
+                going=going,
             )
-            return version_use(facts)
+            return facts if uses is None else _with_uses(facts, uses)
 
-        versions = (version,) if version is not None else versions_to_drop(crd, entries.versions)
-        return self._result(crd, tuple(map(verdict, versions)), entries.objects)
+        versions = (version,) if version is not None else versions_to_drop(crd, used)
+        verdicts = version_uses(partial(facts_of, v) for v in versions)
+        return self._result(crd, verdicts, entries.objects)
 
     def _result(self, crd: CRD, versions: tuple[VersionUse, ...], objects: int | None) -> Droppable:
         return Droppable(
@@ -147,3 +155,10 @@ class DropCheck:
         except MigrateError as error:
             return False, (not_checked(crd.name, error),)
         return (glance.uid, glance.resource_version) != (crd.uid, crd.resource_version), ()
+
+
+def _with_uses(facts: VersionFacts, uses: Uses) -> VersionFacts:
+    version = facts.version
+    return msgspec.structs.replace(
+        facts, manifests=uses.objects.get(version, ()), mentions=uses.mentions.get(version, ())
+    )

@@ -6,14 +6,14 @@ import msgspec
 
 from asyncmigrate._engine.crd_result import Stopped
 from asyncmigrate._engine.lister import Lister
-from asyncmigrate._engine.paging import not_checked
+from asyncmigrate._engine.paging import Progress, not_checked
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, Page
 from asyncmigrate._results.droppable import NotChecked
-from asyncmigrate._rules.decisions.droppable import VersionFacts
+from asyncmigrate._rules.decisions.drop_reasons import VersionFacts
 from asyncmigrate._rules.decisions.versions import list_versions
 from asyncmigrate._rules.decisions.writers import WriterTally
-from asyncmigrate.errors import MigrateError
+from asyncmigrate.errors import BadAnswerError, MigrateError
 
 
 class EntryCount:
@@ -57,8 +57,11 @@ class EntryCount:
         crd = self._crd
         what = f"objects of {crd.name}"
         if not list_versions(crd):
-            message = "the CRD serves no version, so that they cannot be listed"
-            self.not_checked = (NotChecked(what=what, reason="NoServedVersion", message=message),)
+            message, reason = "the CRD serves no version, so that they cannot be listed", "NoServedVersion"
+            if crd.served_versions:
+                reason = "StorageVersionNotServed"
+                message = f"the storage version is not served, and no served version is its like: serve {_storage(crd)}"
+            self.not_checked = (NotChecked(what=what, reason=reason, message=message),)
             return
         try:
             await self._list()
@@ -68,14 +71,19 @@ class EntryCount:
                 raise
             missing = not_checked(what, error)
             self.not_checked = (msgspec.structs.replace(missing, message=stopped.result.message),)
+        except BadAnswerError as error:
+            self.not_checked = (not_checked(what, error),)
 
     async def _list(self) -> None:
         lister = Lister(self._session, self._crd, self._session.pool.lane())
+        progress = Progress()
         while not lister.done:
             page = await lister.next_page()
             if lister.starts_over:
                 self._begin()
+                progress = Progress()
             if page is not None:
+                progress.check(page)
                 self._take(page)
 
     def _take(self, page: Page) -> None:
@@ -88,3 +96,7 @@ class EntryCount:
                 if version != self._crd.storage_version:
                     self._counts[version] = self._counts.get(version, 0) + 1
                     self._examples.setdefault(version, str(ref))
+
+
+def _storage(crd: CRD) -> str:
+    return crd.storage_version or "it"

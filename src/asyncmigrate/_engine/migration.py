@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import anyio
+import msgspec
 
 from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, SpecChanged, Stopped
 from asyncmigrate._engine.lister import Lister
@@ -90,8 +91,15 @@ class Migration:
         except Stopped as stopped:
             result = stopped.result
         await self._session.pool.drain(self._rewriter.lane)
-        self._result = result
+        await self._owners.put_back()
+        self._result = self._noted(result)
         self._session.emit(CRDFinished(self.report))
+
+    def _noted(self, result: CRDResult) -> CRDResult:
+        if not (robbed := self._owners.robbed):
+            return result
+        lost = f"the server removed all managedFields of {robbed} object(s), and they could not be put back"
+        return msgspec.structs.replace(result, message=f"{result.message}; {lost}")
 
     @property
     def report(self) -> CRDReport:
@@ -189,14 +197,14 @@ class Migration:
         if self._options.dry_run:
             return self._rehearsed()
         self._state.forget(self._crd)
-        left = sum(owner.objects for owner in self._owners.left)
+        left = len({owner.manager for owner in self._owners.left})
         if left and self._plan.only_cleans:
-            message = f"{left} managedFields entries could not be moved to {self._crd.storage_version}"
+            message = f"{left} field manager(s) still own fields in an old version"
             return CRDResult(Outcome.INCOMPLETE, "OwnersLeft", message)
         if self._plan.only_cleans:
             message = f"every managedFields entry is in {self._crd.storage_version}"
             return CRDResult(Outcome.MIGRATED, "ManagedFieldsMoved", message)
-        note = f"; {left} managedFields entries are left in old versions" if left else ""
+        note = f"; {left} field manager(s) still own fields in an old version" if left else ""
         return CRDResult(Outcome.MIGRATED, reason, f"{message}{note}")
 
     def _rehearsed(self) -> CRDResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +16,7 @@ from asyncmigrate._options import ManagedFields
 from asyncmigrate._results.report import OwnersLeft
 from asyncmigrate._rules.decisions.versions import access_version
 from asyncmigrate._rules.errors.classify import Operation
-from asyncmigrate._rules.safety.managed_fields import LeftEntry, Views, are_due, moved, versions_to_read
+from asyncmigrate._rules.safety.managed_fields import LeftEntry, Views, are_due, moved, united, versions_to_read
 from asyncmigrate._rules.safety.structure import Apart, differences
 from asyncmigrate.errors import ConflictError, MigrateError
 from asyncmigrate.events import Settled
@@ -121,6 +122,27 @@ class OwnerMoves:
         else:
             self._note(after.left)
         return answer.resource_version
+
+    async def put_back(self) -> None:
+        """Put back what the server has removed and no later write could: when nothing else is written any more.
+
+        With the paths that the entries have: there is no time left to compare versions.
+        """
+        for (namespace, name, uid), entries in [*self._robbed.items()]:
+            ref = ObjectRef(namespace, name, uid=uid)
+            with suppress(MigrateError):
+                now = await self._session.calls.look_at(self._through, ref)
+                if now is None or now.uid != uid:
+                    del self._robbed[_key(ref)]
+                    continue
+                to = self._crd.storage_api_version
+                renamed = [msgspec.structs.replace(entry, api_version=to) for entry in now.entries + entries]
+                await self._write(now, united(renamed))
+
+    @property
+    def robbed(self) -> int:
+        """How many objects have no managedFields any more."""
+        return len(self._robbed)
 
     async def write_guarded(self, ref: ObjectRef) -> str:
         """Rewrite an object as it is, if it is as `ref` shows it."""

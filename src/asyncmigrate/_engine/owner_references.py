@@ -33,6 +33,11 @@ class OwnerSearch:
         self._found: dict[str, dict[str, OwnedObjects]] = {}  # by resource, and by version
         self.not_checked: list[NotChecked] = []
 
+    @property
+    def versions(self) -> set[str]:
+        """The versions that owner references name."""
+        return {version for by in self._found.values() for version in by}
+
     def found(self, version: str) -> tuple[OwnedObjects, ...]:
         """The resources with objects that name the CRD's kind in a version."""
         return tuple(by[version] for _, by in sorted(self._found.items()) if version in by)
@@ -72,7 +77,7 @@ class OwnerSearch:
         try:
             return await session.ask(Operation.LOOK_UP, self._lane, call, doing=f"discover {what}", policy=policy)
         except MigrateError as error:
-            self.not_checked.append(not_checked(what, error))
+            self.not_checked.append(not_checked(what, error, refusal=True))
             return None
 
     async def _search(self, resource: APIResource) -> None:
@@ -95,5 +100,5 @@ class OwnerSearch:
             doing = f"list {resource.named}"
             await read_pages(session, self._lane, ask, doing=doing, begin=found.clear, take=take)
         except MigrateError as error:
-            self.not_checked.append(not_checked(resource.named, error))
+            self.not_checked.append(not_checked(resource.named, error, refusal=True))
         self._found[resource.named] = found

@@ -43,10 +43,12 @@ class ApiServer:
         faults: what is to go wrong; see Faults.
         requests: every request it got, in the order of the answers; clear it as you like.
         url: its base URL.
+        minor: which Kubernetes it is: 37 for 1.37.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, minor: int = 37) -> None:
         self._state = State(minor)
+        self.minor = minor
         self._tls = tls
         self._users = {ADMIN_TOKEN: User("admin", EVERYTHING)}
         self._front = Front(self._state, self._users)

@@ -100,6 +100,7 @@ OLD: dict[str, Any] = {
         "tags": ["x", "y"],
         "both": None,
         "limit": 1,
+        "address": "host:1",
     }
 }
 NEW: dict[str, Any] = {
@@ -107,9 +108,11 @@ NEW: dict[str, Any] = {
         "capacity": 1,
         "ports": [{"port": 80, "title": "web"}],
         "tags": ["x"],
-        "both": 7,
+        "both": None,
         "list": [1],
         "limit": {"max": 1},
+        "address": "host",
+        "port": 1,
     }
 }
 
@@ -133,6 +136,7 @@ NEW: dict[str, Any] = {
         (("f:spec", "f:tags", "i:1"), False),
         (("f:spec", "f:tags", "i:x"), True),
         (("f:spec", "f:ports", "k:[]"), True),
+        (("f:spec", "f:address"), False),  # a part of it has become a field of its own
         (("f:spec", "f:limit"), False),  # what is below it would be nobody's
         (("f:spec", "f:limit", "f:max"), False),
     ],

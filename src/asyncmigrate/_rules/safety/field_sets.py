@@ -75,9 +75,10 @@ class Split(msgspec.Struct, frozen=True):
 def split(fields: Fields, old: Any = UNREAD, new: Any = UNREAD, apart: Apart | None = None) -> Split:  # noqa: ANN401
     """Divide a set of fields of one object, which is `old` in the set's version and `new` in another.
 
-    A path means the same if it exists in both, as a scalar or not. One that exists in neither owns nothing and goes
-    along. One that exists in just one of them was renamed, or is made by the conversion. Nothing means the same at or
-    below a place where the versions stand `apart`. What is not read is as it was.
+    A path means the same if it exists in both, with the same value where that is a scalar. One that exists in neither
+    owns nothing and goes along. One that exists in just one of them was renamed, or is made by the conversion; one that
+    has another value was converted, perhaps into several fields. Nothing means the same at or below a place where the
+    versions stand `apart`. What is not read is as it was.
     """
     same, other = {}, {}
     for key, below in fields.items():
@@ -99,16 +100,16 @@ def _split_at(below: Fields, old: Any, new: Any, apart: Apart) -> Split:  # noqa
     if below and _ITSELF not in below:
         return children
     itself: Fields = {_ITSELF: {}} if len(below) > 1 else {}
-    if _shape(old) == _shape(new) or (len(below) > 1 and _ABSENT not in {_shape(old), _shape(new)}):
+    if _shape(old) == _shape(new) or (len(below) > 1 and old is not _ABSENT and new is not _ABSENT):
         return Split(itself | (children.same or {}) if children.same else {}, children.other)
     return Split(children.same, itself | (children.other or {}) if children.other else {})
 
 
 def _shape(value: Any) -> Any:  # noqa: ANN401
-    """What a value must have in common with another: to be there, and to be a map, a list or neither."""
-    if value is _ABSENT or value is UNREAD:
-        return value
-    return type(value) if isinstance(value, dict | list) else None
+    """What a value must have in common with another: to be there, and to be a map, a list or the same scalar."""
+    if isinstance(value, dict | list):
+        return type(value)
+    return (isinstance(value, bool), value)  # True is 1 in Python, and not in JSON
 
 
 def _step(value: Any, key: str) -> Any:  # noqa: ANN401
@@ -127,14 +128,14 @@ def _step(value: Any, key: str) -> Any:  # noqa: ANN401
     if kind == "i":
         return value[wanted] if isinstance(wanted, int) and 0 <= wanted < len(value) else _ABSENT
     if kind == "v":
-        return next((item for item in value if item == wanted), _ABSENT)
+        return next((item for item in value if _shape(item) == _shape(wanted)), _ABSENT)
     return next((item for item in value if _has(item, wanted)), _ABSENT)
 
 
 def _has(item: Any, keys: Any) -> bool:  # noqa: ANN401
     if not isinstance(item, dict) or not isinstance(keys, dict):
         return False
-    return all(item.get(key, _ABSENT) == value for key, value in keys.items())
+    return all(_shape(item.get(key, _ABSENT)) == _shape(value) for key, value in keys.items())
 
 
 def paths(fields: Fields, most: int) -> tuple[str, ...]:

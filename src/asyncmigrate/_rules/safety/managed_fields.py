@@ -114,7 +114,7 @@ class _Mapping(msgspec.Struct, frozen=True):
             else:
                 # What an entry of a version that is gone owned cannot be looked up: its paths are all there is.
                 after.append(msgspec.structs.replace(entry, api_version=to))
-        return MovedEntries(_united(after), tuple(left))
+        return MovedEntries(united(after), tuple(left))
 
     def _mapped(
         self, entry: ManagedFieldsEntry, apart: Apart, *, splits: bool
@@ -144,7 +144,7 @@ def _with(entry: ManagedFieldsEntry, fields: Fields) -> ManagedFieldsEntry:
     return msgspec.structs.replace(entry, fields_v1=msgspec.Raw(msgspec.json.encode(fields)))
 
 
-def _united(entries: list[ManagedFieldsEntry]) -> tuple[ManagedFieldsEntry, ...]:
+def united(entries: list[ManagedFieldsEntry]) -> tuple[ManagedFieldsEntry, ...]:
     """Entries of one manager, operation, subresource and version as one, in the server's order.
 
     The order is that of sortEncodedManagedFields in apimachinery pkg/util/managedfields/internal/managedfields.go.
