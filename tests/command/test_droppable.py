@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.bed.bed import EmbeddedBed
 from tests.bed.owners import update
 from tests.bed.scenes import Manifest, crd, obj
-from tests.command.runner import Ended, asyncmigrate
+from tests.command.runner import Ended, asyncmigrate, command, environment
 
 ENVELOPE = ["apiVersion", "kind", "context", "server", "seconds"]
 FIELDS = ["name", "droppable", "storageVersion", "storedVersions", "objects", "versions"]
@@ -66,6 +68,7 @@ async def test_the_json_is_the_contract(embedded: EmbeddedBed, tmp_path: Path) -
         "ownerReferences": [],
         "admission": [],
         "manifests": [{"source": str(tmp_path / "w.json"), "objects": 1, "names": ["default/w"]}],
+        "mentions": [],
         "notChecked": [],
     }
 
@@ -160,4 +163,78 @@ async def test_plan_has_the_same_object_for_each_crd_that_has_the_version(
     assert (await call(embedded, "plan", "--check", "--drop", "v1", home=tmp_path)).code == 0
     assert (await call(embedded, "plan", "--check", "--drop", "v2", home=tmp_path)).code == 1
     nothing = await call(embedded, "plan", "--drop", "v9", home=tmp_path)
-    assert (nothing.code, "no CRD of this plan has or had a version v9\n" in nothing.err) == (0, True)
+    assert (await call(embedded, "plan", "--check", "--drop", "v9", home=tmp_path)).code == 1
+    assert (nothing.code, "no CRD of this plan has v9 in its spec.versions or " in nothing.err) == (0, True)
+
+
+EVIL = "\x1b[31mred\x1b]0;pwn\x07\x9b2J\x7f\u202e\u2028\r\nv1 can be dropped"
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+async def test_nothing_that_others_wrote_steers_the_terminal(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    made = scene(embedded)
+    folder = tmp_path / "a\x1b[31m\nb"
+    folder.mkdir()
+    (folder / "w.json").write_text(json.dumps(obj(made, "v1", EVIL)))
+    name = f"widgets.{embedded.group}"
+    ended = await call(embedded, "droppable", name, "-f", folder, home=tmp_path)
+    assert not UNSAFE.search(ended.out)
+    assert not any(line.startswith("v1 can be dropped") for line in ended.out.splitlines())
+    assert r"\x1b[31mred\x1b]0;pwn\x07\x9b2J\x7f\u202e\u2028\r\nv1 can be dropped" in ended.out
+    ended = await call(embedded, "droppable", name, "-f", folder, "-o", "json", home=tmp_path)
+    assert not UNSAFE.search(ended.out)
+    assert ended.json["versions"][0]["manifests"][0]["names"] == [f"default/{EVIL}"]
+    ended = await call(embedded, "plan", "-f", folder, home=tmp_path)
+    assert not UNSAFE.search(ended.err)
+    assert r"a\x1b[31m\nb" in ended.error
+
+
+async def test_what_a_webhook_says_does_not_steer_the_terminal(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded)
+    embedded.server.advance(60)
+    name = f"widgets.{embedded.group}"
+    embedded.server.faults.deny(resource=name, name="w-0", message=EVIL)
+    for how in ((), ("-o", "json"), ("-v",)):
+        ended = await call(embedded, "run", "-y", name, *how, home=tmp_path)
+        assert ended.code == 1
+        assert not UNSAFE.search(ended.out + ended.err)
+        assert not any(line.startswith("v1 can be dropped") for line in (ended.out + ended.err).splitlines())
+
+
+@pytest.mark.parametrize("text", ["", "Error: chart not found\n"])
+async def test_manifests_that_are_none_are_an_error(embedded: EmbeddedBed, tmp_path: Path, text: str) -> None:
+    scene(embedded)
+    args = ("droppable", f"widgets.{embedded.group}", "-f", "-", "--kubeconfig", embedded.kubeconfig())
+    ended = await asyncmigrate(*args, home=tmp_path, stdin=text.encode())
+    assert (ended.code, ended.error) == (2, "error: -: no Kubernetes object in it")
+
+
+async def test_folder_whose_manifests_are_all_below_is_an_error(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    made = scene(embedded)
+    folder = tmp_path / "gitops" / "apps"
+    folder.mkdir(parents=True)
+    (folder / "w.json").write_text(json.dumps(obj(made, "v1", "w")))
+    name = f"widgets.{embedded.group}"
+    ended = await call(embedded, "droppable", name, "-f", folder.parent, home=tmp_path)
+    assert (ended.code, ended.error.endswith("add -R")) == (2, True)
+    assert (await call(embedded, "droppable", name, "-f", folder.parent, "-R", home=tmp_path)).code == 1
+
+
+@pytest.mark.parametrize("output", ["json", "table"])
+async def test_output_that_cannot_be_written_is_one_line(embedded: EmbeddedBed, tmp_path: Path, output: str) -> None:
+    scene(embedded)
+    args = ("droppable", f"widgets.{embedded.group}", "-o", output, "--kubeconfig", embedded.kubeconfig())
+    with anyio.fail_after(60), Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 -- it never blocks
+        ended = await anyio.run_process(
+            command(*args), check=False, env=environment(tmp_path), stdout=full, stderr=subprocess.PIPE
+        )
+    assert (ended.returncode, ended.stderr.decode()) == (1, "error: No space left on device\n")
+
+
+async def test_plan_that_could_not_look_does_not_say_that_there_is_none(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded)
+    name = f"widgets.{embedded.group}"
+    ended = await call(embedded, "plan", name, "--drop", "v1", home=tmp_path, user="nobody")
+    assert (
+        "no CRD of this plan that could be looked up has v1 in its spec.versions or status.storedVersions" in ended.err
+    )

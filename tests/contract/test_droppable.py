@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import anyio
 import pytest
 
-from asyncmigrate import Droppable, Outcome, RetryPolicy, VersionUse, droppable, errors, plan, run
+from asyncmigrate import Cluster, Droppable, Outcome, RetryPolicy, VersionUse, droppable, errors, plan, run
+from asyncmigrate._cluster.kubeconfig import open_kubeconfig
+from asyncmigrate._cluster.transport import OpenCluster, Request, Response, Transport
 from asyncmigrate.events import Event, RequestSent
 from tests.bed.admission import open_admission_webhook, register
 from tests.bed.bed import Bed, EmbeddedBed, RealBed
@@ -25,6 +28,7 @@ KINDS = (
     "mutatingadmissionpolicies",
     "mutatingadmissionpolicybindings",
 )
+MUTATING_POLICIES = 36  # the first minor version that has them unasked
 NOTES = ["StillServed", "OwnerReferencesNotChecked"]
 
 
@@ -353,23 +357,25 @@ async def test_manifests_that_use_it_block_by_file_and_name(bed: Bed, tmp_path: 
     )
     use = await one(bed, manifests=[folder])
     assert use.manifests is not None
+    assert use.mentions is not None
+    assert [(m.source, m.at) for m in use.mentions] == [(str(folder / "values.yaml"), "api")]
     assert [(m.source, m.objects, m.names) for m in use.manifests] == [
         (str(folder / "list.json"), 1, ("default/in-list",)),
         (str(folder / "one.yaml"), 1, ("one",)),
     ]
-    assert reasons(use) == ["ManifestsUseIt"] * 2
+    assert reasons(use) == ["ManifestsUseIt", "ManifestsUseIt", "ManifestsNameIt"]
     use = await one(bed, manifests=[folder / "crd.json"])
     assert (use.manifests, use.droppable) == ((), True)
 
 
-async def test_what_makes_no_sense_is_said_before_anything_is_listed(bed: Bed) -> None:
+async def test_what_makes_no_sense_is_said(bed: Bed) -> None:
     await clean(bed)
     seen: list[Event] = []
     with pytest.raises(errors.UsageError, match=r"has no version v9 \(it has v1, v2\)"):
-        await look(bed, version="v9", observers=[seen.append])
+        await look(bed, version="v9")
     [use] = (await look(bed, version="v2", observers=[seen.append])).versions
     assert (use.droppable, reasons(use)) == (False, ["IsStorageVersion"])
-    assert len([e for e in seen if isinstance(e, RequestSent)]) == 2
+    assert len([e for e in seen if isinstance(e, RequestSent)]) == 1
     async with bed.cluster() as cluster:
         with pytest.raises(errors.NotFoundError):
             await droppable(cluster, f"nothings.{bed.group}")
@@ -413,3 +419,153 @@ async def test_plan_says_it_of_each_crd_that_has_the_version(bed: Bed) -> None:
         [("v1", ["IsStorageVersion"])],
         [("v1", ["StoredVersionsNamesIt", "OwnersInIt"])],
     ]
+
+
+@pytest.mark.parametrize("resource", [KINDS[2], KINDS[4]])
+async def test_policy_with_its_parameters_in_the_version_blocks(bed: Bed, resource: str) -> None:
+    if resource == KINDS[4] and (isinstance(bed, EmbeddedBed) or bed.minor < MUTATING_POLICIES):
+        pytest.skip("this server has no mutating admission policies")
+    await clean(bed)
+    rules = [rule(bed, "v1", resources=("configmaps",), group="")]
+    spec: Manifest = {"matchConstraints": {"resourceRules": rules}, "failurePolicy": "Ignore"}
+    if resource == KINDS[2]:
+        spec["validations"] = [{"expression": "true"}]
+    else:
+        patch = {"expression": "Object{metadata: Object.metadata{labels: {'a': 'b'}}}"}
+        spec["mutations"] = [{"patchType": "ApplyConfiguration", "applyConfiguration": patch}]
+        spec["reinvocationPolicy"] = "Never"
+    for version in ("v1", "v2"):
+        param = {"apiVersion": f"{bed.group}/{version}", "kind": "Widget"}
+        await configure(bed, resource, f"{version}.{bed.group}", spec=spec | {"paramKind": param})
+    use = await one(bed)
+    assert [(a.name, a.param, a.failure_policy) for a in use.admission] == [(f"v1.{bed.group}", True, "Ignore")]
+    assert reasons(use) == ["ParamKindInIt"]
+
+
+async def test_policy_without_the_version_of_its_parameters_denies_all_that_it_is_for(real_bed: RealBed) -> None:
+    """Why such a policy blocks. A server that knew the version before goes on with what it last saw of it."""
+    bed = real_bed
+    made = crd(bed.group, "v2", "v2")
+    await bed.apply_crd(made)
+    gadgets = crd(bed.group, "v2", "v2", plural="gadgets")
+    await bed.apply_crd(gadgets)
+    name = f"param.{bed.group}"
+    spec: Manifest = {
+        "matchConstraints": {"resourceRules": [rule(bed, "v2", resources=("gadgets",))]},
+        "paramKind": {"apiVersion": f"{bed.group}/v1", "kind": "Widget"},
+        "validations": [{"expression": "true"}],
+    }
+    await configure(bed, KINDS[2], name, spec=spec)
+    reference = {"selector": {}, "parameterNotFoundAction": "Allow"}
+    binding = {"policyName": name, "validationActions": ["Deny"], "paramRef": reference}
+    await configure(bed, KINDS[3], name, spec=binding)
+    with anyio.fail_after(30):
+        while True:
+            answer = await bed.http.post(f"{bed.path(gadgets, 'v2')}?dryRun=All", json=obj(gadgets, "v2", "g"))
+            if "failed to find resource referenced by paramKind" in answer.text:
+                break
+            await anyio.sleep(0.1)
+    [use] = (await look(bed)).versions
+    assert (use.version, use.in_crd, reasons(use)) == ("v1", False, ["ParamKindInIt"])
+
+
+async def test_the_only_served_version_cannot_be_dropped(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2", unserved=("v2",)))
+    use = await one(bed)
+    assert reasons(use) == ["OnlyServedVersion"]
+    assert use.reasons[0].advice == "serve v2 first"
+
+
+async def test_versions_that_can_all_be_dropped_can_be_dropped_together(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v3", "v1", "v2", "v3"))
+    hooks = [hook(bed, "old", rule(bed, "v1", "v2"))]
+    await configure(bed, KINDS[0], f"hooks.{bed.group}", webhooks=hooks)
+    assert (await one(bed, version="v1")).droppable
+    assert (await one(bed, version="v2")).droppable
+    found = await look(bed)
+    assert [reasons(v) for v in found.versions] == [["AdmissionNamesOnlyIt"], ["AdmissionNamesOnlyIt"]]
+    assert "v1 and no version that stays once v2 is dropped too" in found.versions[0].reasons[0].message
+
+
+async def test_what_is_in_a_version_that_is_gone_is_found(bed: Bed, tmp_path: Path) -> None:
+    made = await bed.apply_crd(crd(bed.group, "v2", "v2"))
+    gadgets = crd(bed.group, "v1", "v1", plural="gadgets")
+    await bed.apply_crd(gadgets)
+    owner = {"apiVersion": f"{bed.group}/v0", "kind": "Widget", "name": "w", "uid": "1"}
+    await bed.create(gadgets, obj(gadgets, "v1", "g", metadata={"ownerReferences": [owner]}))
+    (tmp_path / "w.json").write_text(json.dumps(obj(made, "v1", "w")))
+    assert (await look(bed, manifests=[tmp_path])).versions[0].manifests != ()
+    await bed.create(gadgets, obj(gadgets, "v1", "g-1", metadata={"ownerReferences": [owner]}))
+    found = await look(bed, manifests=[tmp_path], owners=True)
+    assert {v.version: reasons(v) for v in found.versions} == {
+        "v0": ["OwnerReferencesInIt"],
+        "v1": ["ManifestsUseIt"],
+    }
+    assert reasons(await one(bed, manifests=[tmp_path])) == ["ManifestsUseIt"]
+    with pytest.raises(errors.UsageError, match="has no version v1"):
+        await one(bed)
+
+
+class Answers:
+    """Answers some requests itself, as a proxy or an aggregated API might."""
+
+    def __init__(self, inner: Transport, answers: dict[str, tuple[int, Manifest]]) -> None:
+        self._inner = inner
+        self._answers = answers
+
+    async def send(self, request: Request, *, within: float | None) -> Response:
+        for part, (status, body) in self._answers.items():
+            if part in request.target:
+                return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
+        return await self._inner.send(request, within=within)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def answered(bed: EmbeddedBed, answers: dict[str, tuple[int, Manifest]], **how: Any) -> VersionUse:  # noqa: ANN401
+    async def open_transport() -> OpenCluster:
+        opened = await open_kubeconfig(bed.kubeconfig(), None)
+        return dataclasses.replace(opened, transport=Answers(opened.transport, answers))
+
+    brief = RetryPolicy(first_wait=0.01, max_wait=0.05, max_seconds=0.3)
+    with anyio.fail_after(20):
+        async with Cluster(open_transport) as cluster:
+            found = await droppable(cluster, f"widgets.{bed.group}", version="v1", retry_policy=brief, **how)
+    return found.versions[0]
+
+
+async def test_what_an_aggregated_api_may_answer_leads_to_no_yes_and_ends(embedded: EmbeddedBed) -> None:
+    await clean(embedded)
+    await embedded.apply_crd(crd(embedded.group, "v1", "v1", plural="gadgets"))
+    listed: Manifest = {"kind": "GadgetList", "metadata": {}, "items": []}
+    for metadata in ({"continue": "again"}, {"remainingItemCount": 7}):
+        use = await answered(embedded, {"/gadgets?": (200, listed | {"metadata": metadata})}, owners=True)
+        assert [(m.what, m.reason) for m in use.not_checked] == [(f"gadgets.{embedded.group}", "BadAnswer")]
+    use = await answered(embedded, {"/widgets?": (200, listed | {"metadata": {"continue": "again"}})})
+    assert [m.what for m in use.not_checked] == [f"objects of widgets.{embedded.group}"] * 1
+    status = {"kind": "Status", "code": 401, "reason": "Unauthorized", "message": "who?"}
+    use = await answered(embedded, {"/gadgets?": (401, status)}, owners=True)
+    assert [m.reason for m in use.not_checked] == ["Unauthorized"]
+    for name in ("a\r\nb", "..", "?limit=1#", ""):
+        offered = {"kind": "APIResourceList", "resources": [{"name": name, "verbs": ["list"]}]}
+        use = await answered(embedded, {f"/apis/{embedded.group}/v1": (200, offered)}, owners=True)
+        assert {m.reason for m in use.not_checked} == {"BadAnswer"}
+
+
+@pytest.mark.parametrize("answer", [(404, {}), (200, {"kind": "APIResourceList", "resources": None})])
+async def test_server_that_hides_its_webhooks_is_not_believed(
+    embedded: EmbeddedBed, answer: tuple[int, Manifest]
+) -> None:
+    await clean(embedded)
+    use = await answered(embedded, {"/apis/admissionregistration.k8s.io/": answer})
+    assert reasons(use)[0] == "NotChecked"
+
+
+async def test_crd_that_is_being_deleted_is_said_to_be(embedded: EmbeddedBed) -> None:
+    made = await clean(embedded)
+    name = made["metadata"]["name"]
+    live = await embedded.live_crd(name)
+    live["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    use = await answered(embedded, {f"/{name}": (200, live)})
+    assert use.notes[0].reason == "CRDTerminating"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -31,7 +32,7 @@ from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
 from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
 from asyncmigrate._output.tables import console_for, plan_table, report_table
-from asyncmigrate._results.plan import Plan
+from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._state.file import StateFile
@@ -91,8 +92,10 @@ def plan_command(
                 made = await _plan(cluster, choice, display, allow_pruning=allow_pruning, drop=drop)
         show.result(made)
         if drop is not None and all(c.droppable is None for c in made.crds):
-            click.echo(f"no CRD of this plan has or had a version {drop}", err=True)
-        return exits.for_plan(made, check=check)
+            failed = " that could be looked up" if made.by_decision(Decision.FAILED) else ""
+            said = f"no CRD of this plan{failed} has {drop} in its spec.versions or status.storedVersions"
+            click.echo(clean(said), err=True)
+        return exits.for_plan(made, check=check, drop=drop is not None)
 
     return guarded(body)
 
@@ -196,6 +199,11 @@ def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
     except MigrateError as error:
         click.echo(clean(f"error: {error}"), err=True)
         return exits.for_error(error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click ends in silence
+        click.echo(clean(f"error: {error.strerror or error}"), err=True)
+        return Exit.FAILED
     finally:
         gc.enable()
     if code is Exit.INTERRUPTED:

@@ -38,13 +38,17 @@ def for_error(error: MigrateError) -> Exit:
     return Exit.FAILED
 
 
-def for_plan(plan: Plan, *, check: bool) -> Exit:
-    """The code for a plan. With `check` all must be new or current, and what was asked about droppable."""
+def for_plan(plan: Plan, *, check: bool, drop: bool = False) -> Exit:
+    """The code for a plan. With `check` all must be new or current, and what was asked about droppable.
+
+    If no CRD has the version to `drop` nothing was judged, and it may be misspelt.
+    """
     if _all_refused(plan.crds):
         return Exit.UNREACHABLE
     if check:
         done = {Decision.NEW, Decision.CURRENT}
-        drops = all(c.droppable is None or c.droppable.droppable for c in plan.crds)
+        judged = [c.droppable.droppable for c in plan.crds if c.droppable is not None]
+        drops = all(judged) and bool(judged or not drop)
         return Exit.OK if drops and all(c.decision in done for c in plan.crds) else Exit.FAILED
     if plan.blocked:
         return Exit.BLOCKED

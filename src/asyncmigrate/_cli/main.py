@@ -196,7 +196,7 @@ def run(
 def droppable(*, drop: options.DropOptions, output: str, verbose: int, connection: options.Connection) -> NoReturn:
     """Say which old versions of a CRD can be dropped from its spec.versions, and what still uses the others.
 
-    Nothing is written. Exits with 0 if all that were asked about can be dropped, with 1 if not.
+    Nothing is written. Exits with 0 if all that were asked about can be dropped, all at once, with 1 if not.
     """
     from asyncmigrate._cli.commands import OutputOptions  # noqa: PLC0415 -- keeps --help quick
     from asyncmigrate._cli.droppable import droppable_command  # noqa: PLC0415 -- the same

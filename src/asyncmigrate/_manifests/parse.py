@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def parse(text: bytes, source: str) -> Iterator[CRD]:
     Raises:
         ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed.
     """
-    return (crd for crd, _ in _found(_documents(_decoded(text, source), source), source))
+    return (crd for crd, _ in _found(_documents(decoded(text, source), source), source))
 
 
 def parse_whole(text: bytes, source: str) -> Iterator[tuple[CRD, Document]]:
@@ -36,8 +37,8 @@ def parse_whole(text: bytes, source: str) -> Iterator[tuple[CRD, Document]]:
 
     Where the text has aliases, parts of a document may stand in several places of it, or inside themselves.
     """
-    decoded = _decoded(text, source)
-    return _found(_json(decoded) or _whole_yaml(decoded, source), source)
+    words = decoded(text, source)
+    return _found(_json(words) or _whole_yaml(words, source), source)
 
 
 def documents(text: bytes, source: str) -> list[object]:
@@ -46,7 +47,7 @@ def documents(text: bytes, source: str) -> list[object]:
     Raises:
         ManifestError: it is no YAML.
     """
-    return _documents(_decoded(text, source), source)
+    return _documents(decoded(text, source), source)
 
 
 def _found(found: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
@@ -57,34 +58,40 @@ def _found(found: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
             raise ManifestError("a List that is nested without end", source=source, document=number) from error
 
 
-def _decoded(text: bytes, source: str) -> str:
+def decoded(text: bytes, source: str) -> str:
+    """The text: UTF-8, or UTF-16 that says so by its first bytes, as PowerShell writes it.
+
+    Raises:
+        ManifestError: it is neither.
+    """
+    encoding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return text.decode("utf-8-sig")
+        return text.decode(encoding)
     except UnicodeDecodeError as error:
         raise ManifestError(f"not UTF-8 text: {error.reason} at byte {error.start}", source=source) from error
 
 
-def _documents(decoded: str, source: str) -> list[object]:
-    if found := _json(decoded):
+def _documents(text: str, source: str) -> list[object]:
+    if found := _json(text):
         return found
     with suppress(ValueError, RecursionError):
-        return _yaml(without_schemas(decoded))
+        return _yaml(without_schemas(text))
     # The whole text: for the line that an error is in, and for an alias to what is anchored in a schema.
-    return _whole_yaml(decoded, source)
+    return _whole_yaml(text, source)
 
 
-def _json(decoded: str) -> list[object] | None:
+def _json(text: str) -> list[object] | None:
     try:
-        if decoded.lstrip()[:1] == "{":
-            return [json.loads(decoded)]
+        if text.lstrip()[:1] == "{":
+            return [json.loads(text)]
     except (ValueError, RecursionError):
         pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
     return None
 
 
-def _whole_yaml(decoded: str, source: str) -> list[object]:
+def _whole_yaml(text: str, source: str) -> list[object]:
     try:
-        return _yaml(decoded)
+        return _yaml(text)
     except (ValueError, RecursionError) as error:
         problem = str(error).removeprefix("YAML parse error: ")
         raise ManifestError(f"not valid YAML: {' '.join(problem.split())}", source=source) from error

@@ -57,11 +57,21 @@ def texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
     elif is_url(source):
         yield source, _fetch(source)
     elif Path(source).is_dir():
-        for path in sorted(Path(source).rglob("*") if recursive else Path(source).iterdir(), key=str):
+        for path in sorted(_paths(source, recursive=recursive), key=str):
             if path.suffix in SUFFIXES and path.is_file():
                 yield str(path), _read(path)
     else:
         yield source, _read(Path(source))
+
+
+def _paths(folder: str, *, recursive: bool) -> Iterator[Path]:
+    def refused(error: OSError) -> None:  # os.walk would leave the folder out in silence
+        raise ManifestError(f"cannot be read: {error.strerror or error}", source=str(error.filename or folder))
+
+    for where, folders, files in os.walk(folder, onerror=refused):
+        if not recursive:
+            folders.clear()
+        yield from (Path(where, name) for name in files)
 
 
 def _read_stdin() -> bytes:

@@ -3,69 +3,128 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from asyncmigrate._manifests.parse import documents
-from asyncmigrate._manifests.sources import texts
-from asyncmigrate._results.droppable import ManifestUse
+import msgspec
+
+from asyncmigrate._manifests.mentions import Kind, Mention, Use
+from asyncmigrate._manifests.parse import decoded, documents
+from asyncmigrate._manifests.sources import SUFFIXES, texts
+from asyncmigrate._results.droppable import ManifestMention, ManifestUse, NotChecked
 from asyncmigrate.errors import ManifestError
 
 _NAMES = 10  # kept of each file
+# Escapes may spell any letter, and a line may be broken in the middle of a word.
+_ESCAPES = re.compile(r"\\(?:[uUx]|\r?\n)")
 
-Uses = dict[str, tuple[ManifestUse, ...]]  # by version
+
+class Uses(msgspec.Struct, frozen=True):
+    """What was found: by version, and what could not be looked at."""
+
+    objects: dict[str, tuple[ManifestUse, ...]]
+    mentions: dict[str, tuple[ManifestMention, ...]]
+    not_checked: tuple[NotChecked, ...] = ()
 
 
 def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, *, recursive: bool) -> Uses:
     """Look for objects of a group and kind, inside Lists too; blocking, so call it from a thread.
 
-    Only files whose text has the group and the kind somewhere are parsed. Documents that are no Kubernetes objects are
-    ignored: in a folder of manifests there may be values and settings of other tools.
+    Only files whose text may have the group are parsed. Documents that are no Kubernetes objects are no error: in a
+    folder of manifests there may be values and settings of other tools.
 
     Raises:
-        ManifestError: a source cannot be read, or one with the group and the kind in its text is no YAML.
+        ManifestError: a source cannot be read, or has nothing of Kubernetes in it; or a file with the group and the
+            kind in its text is no YAML.
     """
-    found: dict[str, list[ManifestUse]] = {}
-    for source in sources:
-        for name, text in texts(os.fspath(source), recursive=recursive):
-            if group.encode() in text and kind.encode() in text:
-                for version, use in _uses(text, name, group, kind).items():
-                    found.setdefault(version, []).append(use)
-    return {version: tuple(uses) for version, uses in found.items()}
+    search = _Search(Kind(group, kind))
+    for source in [os.fspath(s) for s in sources]:
+        looked_at = search.objects_seen
+        for name, text in texts(source, recursive=recursive):
+            search.look(text, name)
+        left_out = _folders_left_out(source, recursive=recursive)
+        if search.objects_seen == looked_at and not search.not_checked:
+            advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
+            raise ManifestError(f"no Kubernetes object in it{advice}", source=source)
+        if left_out:
+            why = "a link to a folder is not followed: give it with -f, too" if recursive else "add -R to read it"
+            search.not_checked.append(NotChecked(what=left_out, reason="FolderNotRead", message=why))
+    return Uses(
+        {version: tuple(uses) for version, uses in search.uses.items()},
+        {version: tuple(mentions) for version, mentions in search.mentions.items()},
+        tuple(search.not_checked),
+    )
 
 
-def _uses(text: bytes, source: str, group: str, kind: str) -> dict[str, ManifestUse]:
-    counts: dict[str, int] = {}
-    names: dict[str, list[str]] = {}
-    for number, document in enumerate(documents(text, source), start=1):
+class _Search:
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self.uses: dict[str, list[ManifestUse]] = {}
+        self.mentions: dict[str, list[ManifestMention]] = {}
+        self.not_checked: list[NotChecked] = []
+        self.objects_seen = 0  # files that may have any
+
+    def look(self, raw: bytes, path: str) -> None:
+        source = _printable(path)
+        if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            # A YAML reader stops there, in silence. It may be UTF-16 without its mark.
+            message = "it has NUL bytes, which no text has: save it as UTF-8"
+            self.not_checked.append(NotChecked(what=source, reason="NoText", message=message))
+            return
         try:
-            for version, name in _objects(document, group, kind):
-                counts[version] = counts.get(version, 0) + 1
-                if len(names.setdefault(version, [])) < _NAMES:
-                    names[version].append(name)
-        except RecursionError as error:
-            raise ManifestError("a List that is nested without end", source=source, document=number) from error
-    return {v: ManifestUse(source=source, objects=count, names=tuple(names[v])) for v, count in counts.items()}
+            text = decoded(raw, source)
+        except ManifestError:
+            if self._kind.is_named_in(raw.decode("latin-1")):
+                raise
+            text = raw.decode("latin-1")
+        has_escapes = bool(_ESCAPES.search(text))
+        self.objects_seen += has_escapes or ("apiVersion" in text and "kind" in text)
+        if has_escapes or self._kind.may_be_in(text):
+            self._read(text, source)
+
+    def _read(self, text: str, source: str) -> None:
+        try:
+            found = documents(text.encode(), source)
+        except ManifestError:
+            if self._kind.is_named_in(text):
+                raise
+            return  # a template, say, of something else
+        self._note([f for document in found for f in self._kind.found_in(document)], source)
+
+    def _note(self, found: list[Use | Mention], source: str) -> None:
+        names: dict[str, list[str]] = {}
+        mentions: dict[str, Mention] = {}
+        for one in found:
+            if isinstance(one, Use):
+                names.setdefault(one.version, []).append(_printable(one.name))
+            elif one.version not in mentions or (one.as_api_version and not mentions[one.version].as_api_version):
+                mentions[one.version] = one
+        for version, of in names.items():
+            use = ManifestUse(source=source, objects=len(of), names=tuple(of[:_NAMES]))
+            self.uses.setdefault(version, []).append(use)
+        for version, m in mentions.items():
+            mention = ManifestMention(source=source, at=_printable(m.at), as_api_version=m.as_api_version)
+            self.mentions.setdefault(version, []).append(mention)
 
 
-def _objects(document: object, group: str, kind: str) -> Iterator[tuple[str, str]]:
-    """The versions and names of the objects in one document."""
-    if not isinstance(document, dict):
-        return
-    api_version, found, items = document.get("apiVersion"), document.get("kind"), document.get("items")
-    if not isinstance(api_version, str) or not isinstance(found, str):
-        return
-    if found.endswith("List") and isinstance(items, list):
-        # The items of a typed list need not repeat what the list says.
-        typed = {"apiVersion": api_version, "kind": found.removesuffix("List")}
-        for item in items:
-            yield from _objects(typed | item if isinstance(item, dict) else item, group, kind)
-    elif (found, api_version.rpartition("/")[0]) == (kind, group):
-        yield api_version.rpartition("/")[2], _name(document.get("metadata"))
+def _folders_left_out(source: str, *, recursive: bool) -> str:
+    """A folder with manifests that is not read: one below without -R, a link to one with it. Hidden ones may be."""
+    if not Path(source).is_dir():
+        return ""
+    for found in _folders(Path(source), below=recursive):
+        if found.is_symlink() or not recursive:
+            manifests = (p for p in found.rglob("*") if p.suffix in SUFFIXES)
+            if next(manifests, None) is not None:
+                return _printable(str(found))
+    return ""
 
 
-def _name(metadata: object) -> str:
-    """`namespace/name`, as far as the manifest says it."""
-    if not isinstance(metadata, dict):
-        return "an object without a name"
-    name = metadata.get("name") or f"{metadata.get('generateName') or ''}..."
-    return f"{metadata['namespace']}/{name}" if metadata.get("namespace") else str(name)
+def _folders(folder: Path, *, below: bool) -> Iterator[Path]:
+    paths = folder.rglob("*") if below else folder.iterdir()
+    return (p for p in sorted(paths, key=str) if p.is_dir() and not p.name.startswith("."))
+
+
+def _printable(words: str) -> str:
+    """Bytes of a file name that are no UTF-8, and halves of surrogate pairs out of JSON, as escapes."""
+    return words.encode("utf-8", "backslashreplace").decode()

@@ -10,7 +10,8 @@ from asyncmigrate._output.clean import as_json, line
 from asyncmigrate._output.droppable_fields import droppable_fields
 from asyncmigrate._output.report_json import API_VERSION
 from asyncmigrate._results.droppable import Droppable, DropReason, VersionUse
-from asyncmigrate._rules.decisions.droppable import NAMED, OWNERS_REASONS, writer_words
+from asyncmigrate._rules.decisions.drop_reasons import OWNERS_REASONS
+from asyncmigrate._rules.decisions.writer_words import NAMED, writer_words
 
 
 def droppable_json(found: Droppable) -> str:

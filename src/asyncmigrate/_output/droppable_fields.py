@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from asyncmigrate._model import Writer
-from asyncmigrate._results.droppable import AdmissionUse, Droppable, VersionUse
+from asyncmigrate._results.droppable import AdmissionUse, Droppable, ManifestMention, VersionUse
 from asyncmigrate._rules.safety.stamps import seconds_of
 
 
@@ -36,6 +36,7 @@ def _version(use: VersionUse, now: float | None) -> dict[str, Any]:
         "ownerReferences": use.owners,
         "admission": [_admission(a) for a in use.admission],
         "manifests": use.manifests,
+        "mentions": None if use.mentions is None else [_mention(m) for m in use.mentions],
         "notChecked": use.not_checked,
         "reasons": use.reasons,
         "notes": use.notes,
@@ -57,4 +58,10 @@ def _admission(use: AdmissionUse) -> dict[str, Any]:
         "webhook": use.webhook or None,
         "matchPolicy": use.match_policy,
         "excludes": use.excludes,
+        "paramKind": use.param,
+        "failurePolicy": use.failure_policy,
     }
+
+
+def _mention(mention: ManifestMention) -> dict[str, Any]:
+    return {"source": mention.source, "at": mention.at, "asApiVersion": mention.as_api_version}

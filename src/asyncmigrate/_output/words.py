@@ -66,7 +66,9 @@ def drop_lines(plan: Plan) -> list[str]:
 def drop_verdict(use: VersionUse) -> str:
     """Whether a version can be dropped, and the reasons in a word each if not."""
     if not use.in_crd and not use.in_stored_versions:
-        return f"{use.version} was dropped already, and is still in use"
+        unknown = {r.reason for r in use.reasons} <= {"NotChecked", "CRDChanged"}
+        still = "; whether anything still uses it is not known" if unknown else ", and is still in use"
+        return f"{use.version} was dropped already{still}"
     if use.droppable:
         return f"{use.version} can be dropped"
     return f"{use.version} cannot be dropped: {', '.join(dict.fromkeys(r.reason for r in use.reasons))}"

@@ -33,7 +33,7 @@ class OwnedObjects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdmissionUse(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook, a policy or a binding whose rules name this version of the resource and none of the others.
+    """A webhook, a policy or a binding whose rules name this version of the resource and none of those that stay.
 
     Attributes:
         kind: such as ValidatingWebhookConfiguration or ValidatingAdmissionPolicy.
@@ -41,6 +41,8 @@ class AdmissionUse(msgspec.Struct, frozen=True, kw_only=True):
         webhook: the webhook in the configuration; empty for a policy or a binding.
         match_policy: Equivalent (it applies to writes through other versions too) or Exact.
         excludes: the rules say to what it does not apply.
+        param: not its rules but its `paramKind` names the version: it has its parameters in it.
+        failure_policy: Fail or Ignore: what becomes of requests if the policy cannot be asked.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class AdmissionUse(msgspec.Struct, frozen=True, kw_only=True):
     webhook: str = ""
     match_policy: str = "Equivalent"
     excludes: bool = False
+    param: bool = False
+    failure_policy: str = "Fail"
 
 
 class ManifestUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +62,25 @@ class ManifestUse(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
 
 
+class ManifestMention(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest file that names the version in a way that is not understood: in another object, or in a text.
+
+    Attributes:
+        source: the file.
+        at: where in it, as `spec.infrastructureRef`; the first such place.
+        as_api_version: it is named as an apiVersion, `<group>/<version>`, and not the group and the version apart.
+    """
+
+    source: str
+    at: str
+    as_api_version: bool
+
+
 class NotChecked(msgspec.Struct, frozen=True, kw_only=True):
     """Something that could not be looked at, which prevents a yes.
 
-    `what` is what was to be listed, such as `widgets.example.com`; `reason` is Kubernetes' reason of the error.
+    `what` is what was to be listed, such as `widgets.example.com`, or a file; `reason` is Kubernetes' reason of the
+    error, or a word of ours.
     """
 
     what: str
@@ -74,7 +93,8 @@ class VersionUse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: its name.
-        droppable: it can be taken out of `spec.versions` now: there are no `reasons`.
+        droppable: it can be taken out of `spec.versions` now, together with all others that were asked about and are
+            droppable: there are no `reasons`.
         in_crd: `spec.versions` has it. If not, it was dropped already, and entries of objects still name it.
         served: `spec.versions` serves it.
         in_stored_versions: `status.storedVersions` names it.
@@ -84,6 +104,7 @@ class VersionUse(msgspec.Struct, frozen=True, kw_only=True):
         owners: objects of any kind that name this version in an owner reference; None if they were not looked for.
         admission: webhooks, policies and bindings that would apply to nothing once the version is gone.
         manifests: manifests that still use it; None if there were none to look at.
+        mentions: manifests that name it otherwise; None if there were none to look at.
         not_checked: what could not be looked at.
         reasons: why it cannot be dropped; empty if it can.
         notes: what to know before it is dropped.
@@ -100,6 +121,7 @@ class VersionUse(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[OwnedObjects, ...] | None = None
     admission: tuple[AdmissionUse, ...] = ()
     manifests: tuple[ManifestUse, ...] | None = None
+    mentions: tuple[ManifestMention, ...] | None = None
     not_checked: tuple[NotChecked, ...] = ()
     reasons: tuple[DropReason, ...] = ()
     notes: tuple[DropReason, ...] = ()
@@ -133,5 +155,5 @@ class Droppable(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def droppable(self) -> bool:
-        """Every version that was asked about can be dropped."""
+        """Every version that was asked about can be dropped, all of them at once."""
         return all(v.droppable for v in self.versions)

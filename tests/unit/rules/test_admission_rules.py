@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncmigrate._rules.decisions.admission_rules import AdmissionHook, AdmissionRule, admission_uses
+from asyncmigrate._rules.decisions.admission_rules import AdmissionHook, AdmissionRule, admission_uses, param_versions
 from tests.unit.rules.cases import crd
 
 CRD = crd("v2", "v1", "v2")
@@ -71,3 +71,36 @@ def test_exclusion_ends_with_the_version_only_if_it_held_for_others(policy: str,
         kind="ValidatingAdmissionPolicy", name="a", match_policy=policy, rules=(rule("*"),), excluded=(rule("v1"),)
     )
     assert [u.excludes for u in admission_uses([hook], CRD, "v1")] == [True] * ends
+
+
+def test_exclusion_from_what_is_not_for_the_resource_is_no_loss() -> None:
+    other = rule("*", resources=("deployments",), groups=("apps",))
+    hook = AdmissionHook(kind="ValidatingAdmissionPolicy", name="a", rules=(other,), excluded=(rule("v1"),))
+    assert admission_uses([hook], CRD, "v1") == ()
+    binding = AdmissionHook(kind="ValidatingAdmissionPolicyBinding", name="b", excluded=(rule("v1"),))
+    assert [u.excludes for u in admission_uses([binding], CRD, "v1")] == [True]
+
+
+def test_versions_that_go_together_do_not_stand_in_for_one_another() -> None:
+    live = crd("v3", "v1", "v2", "v3")
+    hook = AdmissionHook(kind="ValidatingWebhookConfiguration", name="a", rules=(rule("v1", "v2"),))
+    assert admission_uses([hook], live, "v1") == ()
+    assert len(admission_uses([hook], live, "v1", {"v1", "v2"})) == 1
+    assert admission_uses([hook], live, "v1", {"v1", "v3"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("param", "uses"),
+    [
+        (("example.com/v1", "Widget"), True),
+        (("example.com/v2", "Widget"), False),
+        (("example.com/v1", "Gadget"), False),
+        (("my.example.com/v1", "Widget"), False),
+        (("v1", "ConfigMap"), False),
+    ],
+)
+def test_policy_with_its_parameters_in_the_version(param: tuple[str, str], uses: bool) -> None:  # noqa: FBT001
+    hook = AdmissionHook(kind="ValidatingAdmissionPolicy", name="a", param=param, failure_policy="Ignore")
+    found = admission_uses([hook], CRD, "v1")
+    assert [(u.param, u.failure_policy) for u in found] == [(True, "Ignore")] * uses
+    assert ("v1" in param_versions([hook], CRD)) == uses

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from asyncmigrate import CRD
 from asyncmigrate._model import Writer
-from asyncmigrate._results.droppable import AdmissionUse, ManifestUse, NotChecked, OwnedObjects
+from asyncmigrate._results.droppable import AdmissionUse, ManifestMention, ManifestUse, NotChecked, OwnedObjects
+from asyncmigrate._rules.decisions.drop_reasons import VersionFacts
 from asyncmigrate._rules.decisions.droppable import (
-    VersionFacts,
     has_or_had,
     storage_version_use,
     version_use,
+    version_uses,
     versions_to_drop,
-    writers_words,
 )
+from asyncmigrate._rules.decisions.writer_words import writers_words
 from tests.unit.rules.cases import AT, MOVED, crd
 
 CLEAN = crd("v2", "v1", "v2", stored=("v2",))
@@ -26,6 +29,9 @@ GONE = crd("v2", "v2", stored=("v2",))
 OWNED = OwnedObjects(resource="gadgets.example.com", objects=2, example="default/g")
 ADMISSION = AdmissionUse(kind="ValidatingAdmissionPolicy", name="p")
 MANIFEST = ManifestUse(source="a.yaml", objects=1, names=("w",))
+NAMED = ManifestMention(source="b.yaml", at="spec.ref", as_api_version=True)
+APART = ManifestMention(source="b.yaml", at="target", as_api_version=False)
+PARAM = AdmissionUse(kind="ValidatingAdmissionPolicy", name="p", param=True)
 UNKNOWN = NotChecked(what="pods", reason="Forbidden", message="no")
 
 VERDICTS: list[tuple[CRD, dict[str, Any], list[str], list[str]]] = [
@@ -40,7 +46,16 @@ VERDICTS: list[tuple[CRD, dict[str, Any], list[str], list[str]]] = [
     (QUIET, {"owners": (), "manifests": (MANIFEST,)}, ["ManifestsUseIt"], []),
     (QUIET, {"owners": (), "not_checked": (UNKNOWN,)}, ["NotChecked"], []),
     (QUIET, {"owners": (), "changed": True}, ["CRDChanged"], []),
+    (QUIET, {"owners": (), "admission": (PARAM,)}, ["ParamKindInIt"], []),
+    (QUIET, {"owners": (), "mentions": (NAMED,)}, ["ManifestsNameIt"], []),
+    (QUIET, {"owners": (), "mentions": (APART,)}, [], ["ManifestsNameIt"]),
+    (crd("v2", "v1", "-v2", stored=("v2",)), {"owners": ()}, ["OnlyServedVersion"], ["StillServed"]),
+    (crd("v2", "-v1", "-v2", stored=("v2",)), {"owners": ()}, [], []),
+    (crd("v3", "v1", "v2", "-v3", stored=("v3",)), {"owners": ()}, [], ["StillServed"]),
+    (msgspec.structs.replace(QUIET, terminating=True), {"owners": ()}, [], ["CRDTerminating"]),
     (GONE, {"objects": 1}, ["OwnersInGoneVersion"], []),
+    (GONE, {"objects": 0, "owners": (OWNED,)}, ["OwnerReferencesInIt"], []),
+    (GONE, {"objects": 0, "manifests": (MANIFEST,)}, ["ManifestsUseIt"], []),
     (crd("v2", "-v1", "v2", stored=("v2",), webhook=True), {"owners": ()}, [], ["ConversionCanGo"]),
     (crd("v2", "-v1", "v2", "v3", stored=("v2",), webhook=True), {"owners": ()}, [], ["ConversionStillNeeded"]),
 ]
@@ -53,6 +68,33 @@ def test_verdicts(live: CRD, facts: dict[str, Any], reasons: list[str], notes: l
     assert found.droppable == (not reasons)
     assert all(r.message for r in (*found.reasons, *found.notes))
     assert all(r.advice for r in found.reasons)
+
+
+def together(live: CRD, *versions: str, **facts: Any) -> dict[str, list[str]]:  # noqa: ANN401
+    def make(version: str, going: frozenset[str]) -> VersionFacts:
+        found = {name: {v: of for v, of in by.items() if v == version}.get(version) for name, by in facts.items()}
+        return VersionFacts(crd=live, version=version, owners=(), going=going, **{k: v for k, v in found.items() if v})
+
+    return {u.version: [r.reason for r in u.reasons] for u in version_uses(partial(make, v) for v in versions)}
+
+
+def test_verdicts_hold_for_all_versions_that_can_be_dropped_at_once() -> None:
+    live = crd("v3", "v1", "v2", "-v3", stored=("v3",))
+    assert together(live, "v1") == {"v1": []}
+    assert together(live, "v1", "v2") == {"v1": ["OnlyServedVersion"], "v2": ["OnlyServedVersion"]}
+    assert together(live, "v1", "v2", objects={"v2": 3}) == {"v1": [], "v2": ["OwnersInIt"]}
+
+
+def test_what_is_said_of_versions_that_go_together() -> None:
+    facts = VersionFacts(crd=crd("v3", "v1", "v2", "-v3", stored=("v3",), webhook=True), version="v1")
+    both = msgspec.structs.replace(facts, going=frozenset({"v1", "v2"}), admission=(ADMISSION,))
+    found = version_use(both)
+    assert [r.message for r in found.reasons] == [
+        "v1 and v2 are all versions that are served: once no version is, objects can be neither read nor written",
+        "ValidatingAdmissionPolicy p has rules for v1 and no version that stays once v2 is dropped too: "
+        "they would no longer apply to anything, through any version",
+    ]
+    assert found.notes[-1].message == "without v1 and v2 there is nothing to convert: only v3 is left"
 
 
 def writer(seconds: float | None, manager: str = "argocd-controller", objects: int = 312) -> Writer:

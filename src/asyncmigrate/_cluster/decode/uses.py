@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import msgspec
@@ -11,6 +12,9 @@ from asyncmigrate._cluster.error_status import excerpt
 from asyncmigrate._model import Name
 from asyncmigrate._rules.decisions.admission_rules import AdmissionHook, AdmissionRule
 from asyncmigrate.errors import BadAnswerError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FAIL = "Fail"  # what the server fills in
 
 
 class APIResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,7 @@ class OwnedPage(msgspec.Struct, frozen=True):
     objects: dict[str, int]
     examples: dict[str, str]
     continue_token: str = ""
+    remaining: int | None = None
 
 
 class HookPage(msgspec.Struct, frozen=True):
@@ -44,6 +49,7 @@ class HookPage(msgspec.Struct, frozen=True):
 
     items: tuple[AdmissionHook, ...]
     continue_token: str = ""
+    remaining: int | None = None
 
 
 class _Versions(msgspec.Struct):
@@ -113,6 +119,7 @@ class _Rule(msgspec.Struct, rename="camel"):
 class _Webhook(msgspec.Struct, rename="camel"):
     name: str = ""
     match_policy: str | None = None
+    failure_policy: str | None = None
     rules: tuple[_Rule, ...] | None = None
 
 
@@ -122,7 +129,14 @@ class _MatchResources(msgspec.Struct, rename="camel"):
     exclude_resource_rules: tuple[_Rule, ...] | None = None
 
 
+class _ParamKind(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+
+
 class _HookSpec(msgspec.Struct, rename="camel"):
+    param_kind: _ParamKind | None = None  # of a policy
+    failure_policy: str | None = None
     match_constraints: _MatchResources | None = None  # of a policy
     match_resources: _MatchResources | None = None  # of a binding
 
@@ -150,7 +164,7 @@ def core_versions(body: bytes) -> tuple[tuple[str, str], ...]:
     """The versions of the core group, each with the empty name of that group."""
     answer = decoded(_decode_versions, body, "APIVersions")
     check_kind(answer.kind, "APIVersions", body)
-    return tuple(("", v) for v in answer.versions)
+    return tuple(("", _in_path(v)) for v in answer.versions)
 
 
 def group_versions(body: bytes) -> tuple[tuple[str, str], ...]:
@@ -161,7 +175,7 @@ def group_versions(body: bytes) -> tuple[tuple[str, str], ...]:
     for group in answer.groups:
         preferred = [group.preferred_version.version] if group.preferred_version else []
         versions = dict.fromkeys([*preferred, *(v.version for v in group.versions)])
-        found += [(group.name, v) for v in versions]
+        found += [(_in_path(group.name), _in_path(v)) for v in versions]
     return tuple(found)
 
 
@@ -170,10 +184,17 @@ def listed_resources(body: bytes, group: str, version: str) -> tuple[APIResource
     answer = decoded(_decode_resources, body, "APIResourceList")
     check_kind(answer.kind, "APIResourceList", body)
     return tuple(
-        APIResource(group=group, version=version, plural=r.name)
+        APIResource(group=group, version=version, plural=_in_path(r.name))
         for r in answer.resources or ()
         if "list" in r.verbs and "/" not in r.name
     )
+
+
+def _in_path(name: str) -> str:
+    """A name that goes into paths: an aggregated API may give any."""
+    if not _NAME.fullmatch(name):
+        raise BadAnswerError(f"discovery has a name that is none: {name!r}")
+    return name
 
 
 def owned_page(body: bytes, group: str, kind: str) -> OwnedPage:
@@ -194,29 +215,43 @@ def owned_page(body: bytes, group: str, kind: str) -> OwnedPage:
         }:
             objects[version] += 1
             examples.setdefault(version, f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name)
-    return OwnedPage(dict(objects), examples, answer.metadata.continue_)
+    return OwnedPage(dict(objects), examples, answer.metadata.continue_, answer.metadata.remaining_item_count)
 
 
 def hook_page(body: bytes, kind: str) -> HookPage:
     """Webhook configurations, policies or bindings of a kind: what each applies to."""
     answer = decoded(_decode_hooks, body, f"{kind}List")
     check_kind(answer.kind, f"{kind}List", body)
-    return HookPage(
-        tuple(hook for item in answer.items or () for hook in _hooks(item, kind)), answer.metadata.continue_
-    )
+    hooks = tuple(hook for item in answer.items or () for hook in _hooks(item, kind))
+    return HookPage(hooks, answer.metadata.continue_, answer.metadata.remaining_item_count)
 
 
 def _hooks(item: _Hook, kind: str) -> list[AdmissionHook]:
     name = item.metadata.name
     hooks = [
-        AdmissionHook(kind=kind, name=name, webhook=w.name, match_policy=_policy(w.match_policy), rules=_rules(w.rules))
+        AdmissionHook(
+            kind=kind,
+            name=name,
+            webhook=w.name,
+            match_policy=_policy(w.match_policy),
+            rules=_rules(w.rules),
+            failure_policy=w.failure_policy or _FAIL,
+        )
         for w in item.webhooks or ()
     ]
     spec = item.spec or _HookSpec()
-    if matches := spec.match_constraints or spec.match_resources:
-        rules, excluded = _rules(matches.resource_rules), _rules(matches.exclude_resource_rules)
-        policy = _policy(matches.match_policy)
-        hooks.append(AdmissionHook(kind=kind, name=name, match_policy=policy, rules=rules, excluded=excluded))
+    param = spec.param_kind
+    if matches := spec.match_constraints or spec.match_resources or (_MatchResources() if param else None):
+        hook = AdmissionHook(
+            kind=kind,
+            name=name,
+            match_policy=_policy(matches.match_policy),
+            rules=_rules(matches.resource_rules),
+            excluded=_rules(matches.exclude_resource_rules),
+            param=(param.api_version, param.kind) if param else ("", ""),
+            failure_policy=spec.failure_policy or _FAIL,
+        )
+        hooks.append(hook)
     return hooks
 
 

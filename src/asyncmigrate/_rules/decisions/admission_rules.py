@@ -6,11 +6,15 @@ server tries each version in the CRD's `spec.versions`, served or not, as if the
 pkg/admission/plugin/webhook/generic/webhook.go, and the registry that getOrCreateServingInfoFor fills in
 apiextensions-apiserver pkg/apiserver/customresource_handler.go). A version that was dropped is not tried any more, and
 nobody is told. With Exact a rule applies to writes through that version only, which end with it.
+
+A policy's `paramKind` is looked up in its very version (ensureParamsForPolicyLocked in apiserver
+pkg/admission/plugin/policy/generic/policy_source.go): once that is gone the policy is as if misconfigured, and its
+failurePolicy decides whether all that it is for is denied or nothing is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import product
 
 import msgspec
@@ -36,7 +40,10 @@ class AdmissionRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdmissionHook(msgspec.Struct, frozen=True, kw_only=True):
-    """One webhook of a configuration, one policy or one binding, and what it applies to."""
+    """One webhook of a configuration, one policy or one binding, and what it applies to.
+
+    `param` is the apiVersion and the kind that a policy has its parameters in.
+    """
 
     kind: str
     name: str
@@ -44,30 +51,56 @@ class AdmissionHook(msgspec.Struct, frozen=True, kw_only=True):
     match_policy: str = "Equivalent"
     rules: tuple[AdmissionRule, ...] = ()
     excluded: tuple[AdmissionRule, ...] = ()
+    param: tuple[str, str] = ("", "")
+    failure_policy: str = "Fail"
 
 
-def admission_uses(hooks: Iterable[AdmissionHook], crd: CRD, version: str) -> tuple[AdmissionUse, ...]:
-    """Find the hooks for which dropping a version changes what they apply to."""
+def admission_uses(
+    hooks: Iterable[AdmissionHook], crd: CRD, version: str, going: Collection[str] = ()
+) -> tuple[AdmissionUse, ...]:
+    """Find the hooks for which dropping a version changes what they apply to; `going` are dropped together with it."""
+    gone = {version, *going}
     found = []
     for hook in hooks:
-        is_exact = hook.match_policy == _EXACT
-        if _loses(hook.rules, crd, version):
+        if hook.param == (f"{crd.group}/{version}", crd.kind):
+            found.append(_use(hook, param=True))
+        if _loses(hook.rules, crd, version, gone):
             found.append(_use(hook))
         # Exact: writes through the other versions were not excluded before either.
-        elif not is_exact and _loses(hook.excluded, crd, version):
+        elif hook.match_policy != _EXACT and _applies(hook, crd) and _loses(hook.excluded, crd, version, gone):
             found.append(_use(hook, excludes=True))
     return tuple(found)
 
 
-def _use(hook: AdmissionHook, *, excludes: bool = False) -> AdmissionUse:
+def param_versions(hooks: Iterable[AdmissionHook], crd: CRD) -> set[str]:
+    """The versions that policies have their parameters in, where these are of the CRD's kind."""
+    params = [h.param[0].rpartition("/") for h in hooks if h.param[1] == crd.kind]
+    return {version for group, _, version in params if group == crd.group}
+
+
+def _use(hook: AdmissionHook, *, excludes: bool = False, param: bool = False) -> AdmissionUse:
     return AdmissionUse(
-        kind=hook.kind, name=hook.name, webhook=hook.webhook, match_policy=hook.match_policy, excludes=excludes
+        kind=hook.kind,
+        name=hook.name,
+        webhook=hook.webhook,
+        match_policy=hook.match_policy,
+        excludes=excludes,
+        param=param,
+        failure_policy=hook.failure_policy,
     )
 
 
-def _loses(rules: Iterable[AdmissionRule], crd: CRD, version: str) -> bool:
-    """Tell whether rules apply to some request of this CRD only through the version."""
-    others = {v.name for v in crd.versions} - {version}
+def _applies(hook: AdmissionHook, crd: CRD) -> bool:
+    """Tell whether a hook is for the CRD's objects at all; a binding without rules is for all that its policy is."""
+    known = {_ALL, *(v.name for v in crd.versions)}
+    return not hook.rules or any(
+        _is_for(r, crd) and known & set(r.api_versions) and _requests(r, crd) for r in hook.rules
+    )
+
+
+def _loses(rules: Iterable[AdmissionRule], crd: CRD, version: str, gone: set[str]) -> bool:
+    """Tell whether rules apply to some request of this CRD only through the version, or others that go with it."""
+    others = {v.name for v in crd.versions} - gone
     lost: set[tuple[str, str, str]] = set()
     kept: set[tuple[str, str, str]] = set()
     for rule in rules:

@@ -1,0 +1,53 @@
+"""Who wrote in a version and when, in words; and how words are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncmigrate._model import Writer
+from asyncmigrate._rules.safety.stamps import seconds_of
+
+NAMED = 3  # in a sentence
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def writers_words(writers: tuple[Writer, ...], version: str, now: float | None) -> str:
+    """`argocd-controller wrote 312 objects in v1alpha1, last 4 minutes ago; kubectl wrote 1 object in ...`."""
+    said = [writer_words(w, version, now) for w in writers[:NAMED]]
+    more = len(writers) - len(said)
+    return "; ".join(said) + (f"; and {more} more" if more else "")
+
+
+def writer_words(writer: Writer, version: str, now: float | None) -> str:
+    """What one manager wrote in a version, and when it did last."""
+    who = writer.manager or "a nameless manager"
+    when = _when(writer.newest, now)
+    return f"{who} wrote {count(writer.objects, 'object')} in {version}, {when}"
+
+
+def _when(stamp: str, now: float | None) -> str:
+    at = seconds_of(stamp)
+    if at is None:
+        return f"last at {stamp}" if stamp else "at a time that is not known"
+    if now is None:
+        return f"last at {stamp}"
+    if at > now + 1:
+        return f"last at {stamp}, which is {_span(at - now)} in the future by the server's clock"
+    return f"last {_span(now - at)} ago"
+
+
+def _span(seconds: float) -> str:
+    """The largest unit of which there is at least one: `4 minutes`, `1 day`."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return count(int(seconds // size), unit)
+    return "less than a second"
+
+
+def count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def and_words(names: Sequence[str]) -> str:
+    """`v1`, `v1 and v2`, `v1, v2 and v3`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
