@@ -110,12 +110,26 @@ def test_the_strategy_is_none_unless_said_otherwise(conversion: Any, webhook: bo
             "Expected `object`, got `int` - at `\\$.spec.names`",
         ),
         (as_list(3), "not a Kubernetes object"),
+        (
+            json.dumps(V1).replace("widgets", "\\ud800s").encode(),
+            r"metadata.name is '\\ud800s.example.com', which is no DNS name",
+        ),
     ],
 )
 def test_malformed_crds_say_what_and_where(text: bytes, words: str) -> None:
     with pytest.raises(ManifestError, match=words) as caught:
         read(text)
     assert str(caught.value).startswith("test, document 1: ")
+
+
+def test_lists_that_aliases_repeat_are_read_once() -> None:
+    lists = "".join(f"  - &l{n} {{apiVersion: v1, kind: List, items: [*l{n - 1}, *l{n - 1}]}}\n" for n in range(1, 60))
+    text = f"apiVersion: v1\nkind: List\nitems:\n  - &l0 {json.dumps(V1)}\n{lists}"
+    assert [c.name for c in parse(text.encode(), "test")] == [V1["metadata"]["name"]]
+
+
+def test_utf_16_is_read_as_powershell_writes_it() -> None:
+    assert [c.name for c in parse(json.dumps(V1).encode("utf-16"), "test")] == [V1["metadata"]["name"]]
 
 
 def test_folders_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:

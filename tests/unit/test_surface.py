@@ -93,6 +93,8 @@ async def test_the_commands_in_readme_run_in_their_order(embedded: EmbeddedBed, 
     embedded.server.advance(3600)  # so that nothing has to be waited for
     (tmp_path / "release" / "crds").mkdir(parents=True)
     (tmp_path / "release" / "crds" / "next.json").write_text(json.dumps(crd("example.com", "v1", "v1beta1", "v1")))
+    (tmp_path / "gitops" / "apps").mkdir(parents=True)
+    (tmp_path / "gitops" / "apps" / "w.json").write_text(json.dumps(obj(before, "v1beta1", "w")))
     env = environment(tmp_path, KUBECONFIG=str(embedded.kubeconfig()))
     blocks = re.findall(r"```console\n(.*?)```", README.read_text(), re.DOTALL)
     lines = [line.split(" #")[0] for line in "".join(blocks).splitlines() if line.startswith("asyncmigrate ")]

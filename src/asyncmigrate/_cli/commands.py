@@ -182,7 +182,7 @@ async def run_and_print(cluster: Cluster, made: Plan, show: OutputOptions, job: 
     return exits.for_report(last[0], skip_blocked=job.options.skip_blocked)
 
 
-def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
+def guarded(body: Callable[[], Awaitable[Exit]], *, advice: str = "run again to do the rest") -> Exit:
     """Run a command's body: errors become one line and a code, SIGINT and SIGTERM end it in good order."""
 
     async def main() -> Exit:
@@ -207,7 +207,7 @@ def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
     finally:
         gc.enable()
     if code is Exit.INTERRUPTED:
-        click.echo("interrupted: run again to do the rest", err=True)
+        click.echo(f"interrupted: {advice}", err=True)
     return code
 
 

@@ -34,4 +34,4 @@ def droppable_command(connection: Connection, drop: DropOptions, show: OutputOpt
             console_for(sys.stdout).print(droppable_text(found), soft_wrap=True)
         return Exit.OK if found.droppable else Exit.FAILED
 
-    return guarded(body)
+    return guarded(body, advice="nothing is known, and nothing was changed")

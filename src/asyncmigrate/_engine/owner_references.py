@@ -15,12 +15,14 @@ from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._model import CRD
 from asyncmigrate._results.droppable import NotChecked, OwnedObjects
 from asyncmigrate._rules.errors.classify import Operation
-from asyncmigrate.errors import MigrateError
+from asyncmigrate.errors import BadAnswerError, MigrateError
 
 T = TypeVar("T")
 
 # Events are many and have no owners; component statuses are no objects.
 _WITHOUT_OWNERS = frozenset({("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")})
+
+_MOST_VERSIONS = 1000  # an owner reference may name any version
 
 
 class OwnerSearch:
@@ -81,7 +83,8 @@ class OwnerSearch:
             return None
 
     async def _search(self, resource: APIResource) -> None:
-        session, owner = self._session, (self._crd.group, self._crd.kind)
+        session, crd = self._session, self._crd
+        owner = (crd.group, crd.kind)
         found: dict[str, OwnedObjects] = {}
 
         async def ask(token: str, limit: int) -> OwnedPage:
@@ -89,6 +92,8 @@ class OwnerSearch:
 
         def take(page: OwnedPage) -> None:
             for version, objects in page.objects.items():
+                if version not in found and len(found) >= _MOST_VERSIONS:
+                    raise BadAnswerError(f"owner references name more than {_MOST_VERSIONS} versions of {crd.name}")
                 before = found.get(version)
                 found[version] = OwnedObjects(
                     resource=resource.named,

@@ -68,7 +68,9 @@ async def read_pages(
             return await ask(cursor.token, cursor.limit)
 
         try:
-            page = await session.ask(Operation.LIST, lane, once, doing=doing, on_retry=cursor.failed)
+            # Not as long as a webhook may take: one that is down for good would hold up all the rest.
+            policy = session.policies.general
+            page = await session.ask(Operation.LIST, lane, once, doing=doing, on_retry=cursor.failed, policy=policy)
         except APIError as error:
             if session.classify(Operation.LIST, error) is not Action.RESUME or not cursor.expired(error.status):
                 raise

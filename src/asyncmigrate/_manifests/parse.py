@@ -53,7 +53,7 @@ def documents(text: bytes, source: str) -> list[object]:
 def _found(found: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
     for number, document in enumerate(found, start=1):
         try:
-            yield from _crds(document, source, number)
+            yield from _crds(document, source, number, {})
         except RecursionError as error:
             raise ManifestError("a List that is nested without end", source=source, document=number) from error
 
@@ -119,7 +119,8 @@ def _with_aliases(text: str) -> list[object]:
         raise ValueError(str(error)) from error
 
 
-def _crds(document: object, source: str, number: int) -> Iterator[tuple[CRD, Document]]:
+def _crds(document: object, source: str, number: int, seen: dict[int, object]) -> Iterator[tuple[CRD, Document]]:
+    """`seen` are items of Lists: with aliases some hundred bytes can hold one of them a billion times."""
     if document is None:
         return  # an empty document, as templates leave them behind
     if not isinstance(document, dict) or not all(isinstance(document.get(k), str) for k in ("apiVersion", "kind")):
@@ -128,9 +129,12 @@ def _crds(document: object, source: str, number: int) -> Iterator[tuple[CRD, Doc
     if kind.endswith("List") and isinstance(items, list):
         item_kind = kind.removesuffix("List")
         for item in items:
+            if id(item) in seen:
+                continue
+            seen[id(item)] = item  # kept, so that no id comes again
             # The items of a typed list need not repeat what the list says.
             full = {"apiVersion": document["apiVersion"], "kind": item_kind} | item if isinstance(item, dict) else item
-            yield from _crds(full, source, number)
+            yield from _crds(full, source, number, seen)
     elif kind == "CustomResourceDefinition" and document["apiVersion"].startswith(f"{CRD_GROUP}/"):
         yield _crd(document, source, number), document
 
@@ -190,6 +194,8 @@ def _crd(document: Document, source: str, number: int) -> CRD:
         problem = "spec.versions is empty"
     elif meta.name != f"{spec.names.plural}.{spec.group}":
         problem = f"metadata.name is {meta.name!r} but must be <plural>.<group>: {spec.names.plural}.{spec.group}"
+    elif not meta.name.isascii():  # nor can half a surrogate pair, out of JSON, go into a path
+        problem = f"metadata.name is {meta.name!a}, which is no DNS name"
     if problem:
         raise ManifestError(f"malformed CustomResourceDefinition: {problem}", source=source, document=number)
     return CRD(

@@ -20,7 +20,7 @@ def writers_words(writers: tuple[Writer, ...], version: str, now: float | None) 
 
 def writer_words(writer: Writer, version: str, now: float | None) -> str:
     """What one manager wrote in a version, and when it did last."""
-    who = writer.manager or "a nameless manager"
+    who = writer.manager or "managers without a name, or too many to name,"
     when = _when(writer.newest, now)
     return f"{who} wrote {count(writer.objects, 'object')} in {version}, {when}"
 
