@@ -272,6 +272,16 @@ async def test_a_denial_fails_that_object_at_once_whatever_its_code(
     assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", code, words, 1)]
 
 
+async def test_an_object_that_etcd_does_not_take_fails_at_once(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0", "w-1")
+    words = "etcdserver: request is too large"
+    routes["w-1"].respond(500, json=failure(500, "", words))
+    report = await migrated(cluster)
+    [found] = report.crds
+    assert (found.outcome, found.reason, report.retries) == (Outcome.INCOMPLETE, "ObjectsFailed", 0)
+    assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", 500, words, 1)]
+
+
 WRONG = [(404, "404 page not found"), (404, "<html>not here</html>"), (404, json.dumps(failure(404, "NotFound")))]
 
 
