@@ -419,6 +419,22 @@ async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
         await plan(cluster, retry_policy=ONCE)
 
 
+class Trickle(httpx.AsyncByteStream):
+    """A body that never ends, each byte of it soon after the last."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await anyio.sleep(0.01)
+
+
+async def test_a_request_ends_in_time_though_its_answer_trickles_in(api: respx.MockRouter) -> None:
+    api.get(CRD_PATH).mock(return_value=httpx.Response(200, stream=Trickle()))
+    async with httpx.AsyncClient(base_url=BASE) as client, Cluster.from_httpx(client, request_timeout=0.2) as cluster:
+        with anyio.fail_after(5), pytest.raises(RequestTimeoutError, match=r"no answer within 0\.2 s"):
+            await plan(cluster, retry_policy=ONCE)
+
+
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [

@@ -21,7 +21,7 @@ from kubernetes_asyncio.client.rest import RESTClientObject
 from yarl import URL
 
 from asyncmigrate._cluster.error_status import is_denied
-from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
+from asyncmigrate._cluster.transport import CONNECT_SECONDS, MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
     ConfigError,
@@ -33,7 +33,6 @@ from asyncmigrate.errors import (
 )
 
 _UNAUTHORIZED = 401
-_CONNECT_SECONDS = 10.0
 _RENEW_PAUSE = 10.0  # seconds between attempts to renew that brought nothing
 
 # kubernetes-asyncio ships a py.typed marker but leaves these untyped: a Configuration and a RESTClientObject.
@@ -144,7 +143,7 @@ class AiohttpTransport:
 
 @lru_cache(maxsize=64)
 def _timeout(within: float | None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=within, sock_connect=min(_CONNECT_SECONDS, within or _CONNECT_SECONDS))
+    return aiohttp.ClientTimeout(total=within, sock_connect=min(CONNECT_SECONDS, within or CONNECT_SECONDS))
 
 
 async def _whole_body(answer: aiohttp.ClientResponse, base: str) -> bytes:
@@ -179,7 +178,7 @@ def translate(error: Exception, base: str, within: float | None) -> TransportErr
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return UnreachableError(f"{base} cannot be reached: {words}")
         case aiohttp.ConnectionTimeoutError():
-            return UnreachableError(f"{base} cannot be reached: no connection within {_CONNECT_SECONDS:g} s")
+            return UnreachableError(f"{base} cannot be reached: no connection within {CONNECT_SECONDS:g} s")
         case TimeoutError():
             return RequestTimeoutError(f"{base}: no answer within {within or 0:g} s")
         case aiohttp.ClientResponseError():
