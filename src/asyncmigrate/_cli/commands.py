@@ -22,6 +22,7 @@ from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
+from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._observers.display import Display
@@ -34,7 +35,6 @@ from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
-from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
 
@@ -109,7 +109,7 @@ def run_command(
     """`asyncmigrate run`."""
 
     async def body() -> Exit:
-        chosen, told = choice, msgspec.structs.replace(job, state=_state_file(state))
+        chosen, told = choice, msgspec.structs.replace(job, state=await _state_file(state))
         if retry_failed is not None:
             left = read_unfinished(retry_failed)
             if not left:
@@ -140,7 +140,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Output
         return await run_and_print(cluster, made, show, job)
 
 
-def _state_file(state: StateOptions) -> Path | None:
+async def _state_file(state: StateOptions) -> Path | None:
     """The state file to use; the default one is done without where it cannot be used, with a word about it."""
     if not state.kept:
         return None
@@ -148,7 +148,7 @@ def _state_file(state: StateOptions) -> Path | None:
         return Path(state.file)
     path = platformdirs.user_state_path("asyncmigrate") / "state.json"
     try:
-        StateFile(path)
+        await open_state(path)
     except StateError as error:
         click.echo(clean(words.not_saved(str(error))), err=True)
         return None
