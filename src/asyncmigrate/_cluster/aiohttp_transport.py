@@ -125,7 +125,11 @@ class AiohttpTransport:
                 return True
             if self._reload is None or time.monotonic() - self._renewed_in_vain < _RENEW_PAUSE:
                 return False
-            fresh = await self._reload()
+            try:
+                fresh = await self._reload()
+            except ConfigError:
+                self._renewed_in_vain = time.monotonic()  # who waits for the lock does not try in turn
+                raise
             if fresh.cert_file:
                 self._open(fresh, None)
             elif fresh.api_key != self._configuration.api_key:
