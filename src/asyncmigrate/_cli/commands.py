@@ -132,6 +132,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Output
                 display,
                 allow_pruning=job.allow_pruning,
                 clean_only=job.clean_only,
+                counts=job.ask,  # for whoever is asked: what a run meets it finds out by itself
                 max_in_flight=most,
             )
         if job.ask and made.stale and not await _confirmed(made, show):
@@ -234,6 +235,7 @@ async def _plan(
     allow_pruning: bool,
     clean_only: bool = False,
     drop: str | None = None,
+    counts: bool = True,
     max_in_flight: int = PlanOptions().max_in_flight,
 ) -> Plan:
     return await plan(
@@ -245,6 +247,7 @@ async def _plan(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,
+        counts=counts,
         max_in_flight=max_in_flight,
         observers=[display],
     )
