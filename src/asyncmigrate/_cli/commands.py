@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -24,7 +25,7 @@ from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
-from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._engine.tasks import UnwaitedThreads, in_thread, open_tasks
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
 from asyncmigrate._options import PlanOptions, RunOptions
@@ -111,7 +112,7 @@ def run_command(
     async def body() -> Exit:
         chosen, told = choice, msgspec.structs.replace(job, state=await _state_file(state))
         if retry_failed is not None:
-            left = read_unfinished(retry_failed)
+            left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
             if not left:
                 click.echo(clean(f"{retry_failed} has nothing left to do"), err=True)
                 return Exit.OK
@@ -185,6 +186,7 @@ def guarded(body: Callable[[], Awaitable[Exit]]) -> Exit:
 
     async def main() -> Exit:
         code = Exit.INTERRUPTED
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
         async with open_tasks() as tasks:
             await tasks.start(_stop_on_signals, tasks)
             code = await body()
