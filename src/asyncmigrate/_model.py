@@ -188,10 +188,11 @@ class CRDGlance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CRDPage(msgspec.Struct, frozen=True):
-    """One page of the live CRDs."""
+    """One page of the live CRDs; `remaining` come after it, None where the server does not say."""
 
     items: tuple[CRD, ...]
     continue_token: str = ""
+    remaining: int | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

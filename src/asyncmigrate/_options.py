@@ -49,11 +49,13 @@ class PlanOptions(Options, frozen=True, kw_only=True):
         allow_pruning: migrate even if the storage version's schema lacks fields that older objects may have.
         clean_only: not stale CRDs are to be worked on, but those whose objects may have managedFields in old versions.
         drop: a version of which is to be said for each CRD whether it can be dropped.
+        counts: say how many objects wait, and whether conversion webhooks answer; without, only rights are looked at.
     """
 
     allow_pruning: bool = False
     clean_only: bool = False
     drop: str | None = None
+    counts: bool = True
 
 
 class RunOptions(Options, frozen=True, kw_only=True):

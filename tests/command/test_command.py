@@ -172,6 +172,26 @@ async def test_logs_tell_every_request_and_never_a_token(embedded: EmbeddedBed, 
     assert "method=" not in quiet.err
 
 
+async def test_a_run_begins_to_write_though_a_webhook_hangs(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    """Nothing is counted or rehearsed before the first write, and so nothing is waited for."""
+    scene(embedded.server, embedded.group)
+    before = crd(embedded.group, "v1", "v1", "v2", plural="things")
+    embedded.server.apply_crd(before)
+    embedded.server.create(obj(before, "v1", "t"))
+    embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2", plural="things"))
+    embedded.server.advance(60)
+    for verb in ("list", "patch"):
+        embedded.server.faults.hang(60, verb=verb, resource=f"things.{embedded.group}")
+    args = command("run", "-y", "--kubeconfig", embedded.kubeconfig())
+    process = await anyio.open_process(args, env=environment(tmp_path), stdout=subprocess.DEVNULL)
+    with anyio.fail_after(30):
+        await embedded.server.until(lambda: any(s.method == "PATCH" for s in embedded.server.requests))
+        process.terminate()
+        assert await process.wait() == 130
+    await process.aclose()
+    assert not [s.path for s in embedded.server.requests if re.search(r"[?&](limit=1(&|$)|dryRun=)", s.path)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupted_run_says_what_was_done_and_the_next_does_the_rest(
     embedded: EmbeddedBed, tmp_path: Path, number: signal.Signals

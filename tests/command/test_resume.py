@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Timer
 
@@ -12,7 +14,7 @@ import anyio
 import pytest
 
 from asyncmigrate import Outcome, plan, run
-from asyncmigrate.events import CRDFinished, Event
+from asyncmigrate.events import CRDFinished, Event, ObjectSettled, PageListed, RunFinished, StateNotSaved
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import Ended, asyncmigrate, command, environment
@@ -118,6 +120,68 @@ async def test_a_run_ends_only_when_its_last_word_is_in_the_file(embedded: Embed
             report = await run(cluster, await plan(cluster), settle=0, state=state, observers=[hold])
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert json.loads(state.read_text())["records"] == {}
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """Another process holds the state file's lock, and does not let go."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_name(f".{state.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+async def test_a_locked_state_file_is_exit_2_after_a_while(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    await stale(embedded, 1)
+    state = tmp_path / "state.json"
+    with locked(state), anyio.fail_after(20):
+        ended = await run_json(embedded, "--state", state)
+    assert ended.code == 2
+    assert f"{state} is locked by another process: wait for it, or give another --state" in ended.error
+    assert not any(s.method == "PATCH" for s in embedded.server.requests)
+
+
+async def test_sigterm_ends_a_run_that_waits_for_a_locked_state_file(embedded: EmbeddedBed) -> None:
+    await stale(embedded, 1)
+    with locked(embedded.folder / ".local" / "state" / "asyncmigrate" / "state.json"):
+        process = await anyio.open_process(command(*arguments(embedded)), env=environment(embedded.folder))
+        with anyio.fail_after(30):
+            threads = Path(f"/proc/{process.pid}/task")
+            while len(list(threads.iterdir())) < 2:  # the second one waits for the lock
+                await anyio.sleep(0.02)
+            began = anyio.current_time()
+            process.terminate()
+            assert await process.wait() == 130
+        assert anyio.current_time() - began < 1.5
+        await process.aclose()
+
+
+async def test_a_cancelled_run_does_not_wait_for_a_locked_state_file(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    await stale(embedded, 3)
+    embedded.server.faults.delay(30, verb="patch", name="w-0001")
+    state = tmp_path / "state.json"
+    seen: list[Event] = []
+    settled = anyio.Event()
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, PageListed):  # a record is to be saved
+            stack.enter_context(locked(state))
+        if isinstance(event, ObjectSettled):
+            settled.set()
+
+    async def go() -> None:
+        async with embedded.cluster() as cluster:
+            await run(cluster, await plan(cluster), settle=0, state=state, observers=[watch])
+
+    with ExitStack() as stack, anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go)
+            await settled.wait()
+            began = anyio.current_time()
+            tasks.cancel_scope.cancel()
+        assert anyio.current_time() - began < 1
+    assert [type(e) for e in seen[-2:]] == [StateNotSaved, RunFinished]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "no json", '{"apiVersion": "asyncmigrate/v1", "kind": "Report"}'])

@@ -45,6 +45,20 @@ async def test_rights_that_are_missing_block_and_the_rules_that_are_named_are_en
     assert bed.stored_api_versions(name) == {"v2"}
 
 
+async def test_without_counts_a_plan_looks_at_rights_alone(bed: Bed) -> None:
+    await stale(bed, 1)
+    name = f"widgets.{bed.group}"
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, names=[name], counts=False)
+        assert (made.crds[0].decision, made.crds[0].waiting, made.requests) == (Decision.STALE, None, 2)
+        assert (await run(cluster, made, settle=0)).crds[0].outcome is Outcome.MIGRATED
+    await bed.grant("upgrader", ("get",), API, (CRDS,))
+    await stale(bed, 0)
+    async with bed.cluster("upgrader") as cluster:
+        [found] = (await plan(cluster, names=[name], counts=False)).crds
+    assert (found.decision, found.reason) == (Decision.BLOCKED, "RightsMissing")
+
+
 @pytest.mark.parametrize("count", [0, 1, 7])
 async def test_a_plan_says_how_many_objects_wait(bed: Bed, count: int) -> None:
     await stale(bed, count)

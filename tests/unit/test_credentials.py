@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from asyncmigrate import Cluster, Decision, Outcome, plan, run
 from asyncmigrate._cluster.aiohttp_transport import environment_proxy
+from asyncmigrate._cluster.kubeconfig import open_kubeconfig
 from asyncmigrate.errors import ConfigError, TLSError, UnauthorizedError, UsageError
 from asyncmigrate.events import Event, ObjectSettled
 from asyncmigrate.testing import Rule
 from tests.bed.bed import EmbeddedBed, RealBed, real_kubeconfig
 from tests.bed.scenes import crd, obj
+from tests.command.runner import command, environment
 
 EVERYTHING = (Rule(verbs=("*",)),)
 
@@ -72,6 +77,128 @@ async def test_a_token_that_expires_during_a_run_is_renewed_once_for_all(embedde
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert report.crds[0].objects.rewritten == 300
     assert tokens.read_text() == f"{second} 2"  # once to open, once to renew, however many requests were refused
+
+
+ANSWER = {
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "kind": "ExecCredential",
+    "status": {"token": "admin-token"},
+}
+
+
+def hung_plugin(bed: EmbeddedBed) -> tuple[Path, Path]:
+    """A kubeconfig whose plugin never answers and does not heed SIGTERM, and where its children's ids will be."""
+    pids = bed.folder / "pids"
+    script = f"trap '' TERM; sleep 600 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait; wait"
+    return with_plugin(bed, script), pids
+
+
+def with_plugin(bed: EmbeddedBed, script: str) -> Path:
+    config = bed.server.kubeconfig()
+    call = {"command": "sh", "args": ["-c", script], "apiVersion": ANSWER["apiVersion"]}
+    config["users"][0]["user"] = {"exec": call}
+    path = bed.folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
+
+
+async def until_there(path: Path) -> None:
+    with anyio.fail_after(20):
+        while not path.exists():
+            await anyio.sleep(0.01)
+
+
+def is_alive(pid: str) -> bool:
+    """Whether a process runs; one that has ended may wait for its parent to notice."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+async def assert_ended(pids: Path) -> None:
+    with anyio.fail_after(5):
+        while any(map(is_alive, pids.read_text().split())):
+            await anyio.sleep(0.01)
+
+
+async def test_a_plugin_that_hangs_is_given_up_and_ends(embedded: EmbeddedBed) -> None:
+    path, pids = hung_plugin(embedded)
+    with anyio.fail_after(20), pytest.raises(ConfigError) as caught:
+        await open_kubeconfig(path, None, within=1)
+    assert str(caught.value) == f"{path}: the current context: exec: sh gave no credentials in 1 s"
+    await until_there(pids)
+    await assert_ended(pids)
+
+
+async def test_a_plugin_ends_with_who_waits_for_it(embedded: EmbeddedBed) -> None:
+    path, pids = hung_plugin(embedded)
+
+    async def go() -> None:
+        async with Cluster.from_kubeconfig(path):
+            pass
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(go)
+        await until_there(pids)
+        began = anyio.current_time()
+        tasks.cancel_scope.cancel()
+    assert anyio.current_time() - began < 1
+    await assert_ended(pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_plugin_ends_with_the_command(embedded: EmbeddedBed, number: signal.Signals) -> None:
+    path, pids = hung_plugin(embedded)
+    args = command("plan", "--kubeconfig", path)
+    process = await anyio.open_process(args, env=environment(embedded.folder), stderr=subprocess.PIPE)
+    await until_there(pids)
+    began = anyio.current_time()
+    process.send_signal(number)
+    with anyio.fail_after(20):
+        assert await process.wait() == 130
+    assert anyio.current_time() - began < 5  # a second, and what a busy machine needs to stop a process
+    await process.aclose()
+    await assert_ended(pids)
+
+
+async def test_a_plugin_that_fails_to_renew_is_not_run_for_each_request(embedded: EmbeddedBed) -> None:
+    stale(embedded, 300)
+    calls, broken = embedded.folder / "calls", embedded.folder / "broken"
+    script = (
+        f"echo . >> {calls}; if [ -e {broken} ]; then echo 'log in again' >&2; exit 7; fi; echo '{json.dumps(ANSWER)}'"
+    )
+    settled = 0
+
+    def expire(event: Event) -> None:
+        nonlocal settled
+        settled += isinstance(event, ObjectSettled)
+        if settled == 100:
+            broken.touch()
+            embedded.server.revoke("admin-token")
+
+    async with Cluster.from_kubeconfig(with_plugin(embedded, script)) as cluster:
+        report = await run(cluster, await plan(cluster), settle=0, observers=[expire])
+    assert report.crds[0].outcome is Outcome.FAILED
+    assert "exec: sh returned 7. log in again" in report.crds[0].message
+    assert calls.read_text().split() == [".", "."]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("no json", "exec: the plugin's output is not JSON"),
+        ("[]", "exec: the plugin's output is no ExecCredential with a status"),
+        (json.dumps(ANSWER | {"status": {}}), "exec: the plugin gave neither a token nor a certificate"),
+        (
+            json.dumps(ANSWER | {"status": {"clientCertificateData": "c"}}),
+            "exec: the plugin gave a certificate without its key",
+        ),
+        (json.dumps(ANSWER | {"apiVersion": "v1"}), "exec: the plugin speaks v1, and client.authentication.k8s.io/v1"),
+    ],
+)
+async def test_a_plugin_that_answers_something_else_is_one_line(embedded: EmbeddedBed, answer: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await open_kubeconfig(with_plugin(embedded, f"echo '{answer}'"), None)
+    assert words in str(caught.value)
 
 
 async def test_a_token_file_is_read_again_when_the_server_says_401(embedded: EmbeddedBed, tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from asyncmigrate.errors import (
     APIError,
     BadAnswerError,
     ConnectionLostError,
+    ExpiredError,
     RequestTimeoutError,
     TransportError,
     UnauthorizedError,
     UnreachableError,
     WrongAddressError,
 )
-from asyncmigrate.events import Event, RequestSent, Retrying
+from asyncmigrate.events import CRDDecided, Event, RequestSent, Retrying
 
 BASE = "https://api.example.test:6443"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -272,6 +273,16 @@ async def test_a_denial_fails_that_object_at_once_whatever_its_code(
     assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", code, words, 1)]
 
 
+async def test_an_object_that_etcd_does_not_take_fails_at_once(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0", "w-1")
+    words = "etcdserver: request is too large"
+    routes["w-1"].respond(500, json=failure(500, "", words))
+    report = await migrated(cluster)
+    [found] = report.crds
+    assert (found.outcome, found.reason, report.retries) == (Outcome.INCOMPLETE, "ObjectsFailed", 0)
+    assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", 500, words, 1)]
+
+
 WRONG = [(404, "404 page not found"), (404, "<html>not here</html>"), (404, json.dumps(failure(404, "NotFound")))]
 
 
@@ -375,6 +386,58 @@ async def test_a_crd_that_is_stopped_while_its_next_page_is_waited_for_ends_too(
     assert (report.crds[0].outcome, report.crds[0].reason) == (Outcome.FAILED, "Unauthorized")
 
 
+EXPIRED = failure(410, "Expired", metadata={"continue": "on"})
+
+
+def live(name: str) -> dict[str, Any]:
+    return crd(("v2",), name=f"{name}.example.com", uid=name)
+
+
+def crd_page(*names: str, token: str = "") -> dict[str, Any]:
+    meta = {"resourceVersion": "9"} | ({"continue": token} if token else {})
+    return {"kind": "CustomResourceDefinitionList", "metadata": meta, "items": [live(n) for n in names]}
+
+
+@pytest.mark.parametrize("body", [EXPIRED, failure(410, "Expired")])
+async def test_a_list_of_crds_that_expires_without_end_is_given_up(
+    api: respx.MockRouter, cluster: Cluster, body: dict[str, Any]
+) -> None:
+    route = api.get(CRD_PATH).respond(410, json=body)
+    with anyio.fail_after(5), pytest.raises(ExpiredError):
+        await plan(cluster, retry_policy=QUICK)
+    assert route.call_count <= 11
+
+
+async def test_a_list_of_crds_that_begins_anew_decides_about_each_once(api: respx.MockRouter, cluster: Cluster) -> None:
+    route = api.get(CRD_PATH)
+    pages = [crd_page("a", "b", token="on"), failure(410, "Expired"), crd_page("a", "b", token="on"), crd_page("c")]
+    route.side_effect = [httpx.Response(410 if "code" in p else 200, json=p) for p in pages]
+    events: list[Event] = []
+    made = await plan(cluster, retry_policy=QUICK, observers=[events.append])
+    assert [c.name for c in made.crds] == ["a.example.com", "b.example.com", "c.example.com"]
+    assert sum(isinstance(e, CRDDecided) for e in events) == 3
+    assert [dict(c.request.url.params) for c in route.calls] == [
+        {"limit": "50"}, {"limit": "50", "continue": "on"}, {"limit": "50"}, {"limit": "50", "continue": "on"}
+    ]  # fmt: skip
+
+
+async def test_a_count_of_lost_fields_whose_list_expires_without_end_is_given_up(
+    api: respx.MockRouter, cluster: Cluster
+) -> None:
+    pruning = crd()
+    for version, fields in zip(pruning["spec"]["versions"], ({"legacy": {"type": "string"}}, {}), strict=True):
+        version["schema"] = {"openAPIV3Schema": {"type": "object", "properties": fields}}
+    routes = serve(api, "w-0")
+    routes["crd"].respond(json=pruning)
+    api.get("/version").respond(json={"major": "1", "minor": "37"})
+    old = api.get("/apis/example.com/v1/widgets").respond(410, json=EXPIRED)
+    made = await planned(cluster)
+    with anyio.fail_after(5):
+        [found] = (await run(cluster, made, settle=0, dry_run=True, retry_policy=QUICK)).crds
+    assert (found.outcome, found.reason) == (Outcome.FAILED, "ReadFailed")
+    assert old.call_count == 11
+
+
 # What a proxy in front, or something that is no API server at all, may answer.
 ODD = [
     b"",
@@ -407,6 +470,22 @@ async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
     api.get(CRD_PATH).mock(return_value=httpx.Response(200, content=body))
     with pytest.raises(BadAnswerError):
         await plan(cluster, retry_policy=ONCE)
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A body that never ends, each byte of it soon after the last."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await anyio.sleep(0.01)
+
+
+async def test_a_request_ends_in_time_though_its_answer_trickles_in(api: respx.MockRouter) -> None:
+    api.get(CRD_PATH).mock(return_value=httpx.Response(200, stream=Trickle()))
+    async with httpx.AsyncClient(base_url=BASE) as client, Cluster.from_httpx(client, request_timeout=0.2) as cluster:
+        with anyio.fail_after(5), pytest.raises(RequestTimeoutError, match=r"no answer within 0\.2 s"):
+            await plan(cluster, retry_policy=ONCE)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import os
@@ -23,8 +24,9 @@ from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
+from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
-from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._engine.tasks import UnwaitedThreads, in_thread, open_tasks
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
 from asyncmigrate._options import PlanOptions, RunOptions
@@ -35,7 +37,6 @@ from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
-from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
 
@@ -112,9 +113,9 @@ def run_command(
     """`asyncmigrate run`."""
 
     async def body() -> Exit:
-        chosen, told = choice, msgspec.structs.replace(job, state=_state_file(state))
+        chosen, told = choice, msgspec.structs.replace(job, state=await _state_file(state))
         if retry_failed is not None:
-            left = read_unfinished(retry_failed)
+            left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
             if not left:
                 click.echo(clean(f"{retry_failed} has nothing left to do"), err=True)
                 return Exit.OK
@@ -135,6 +136,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Output
                 display,
                 allow_pruning=job.allow_pruning,
                 clean_only=job.clean_only,
+                counts=job.ask,  # for whoever is asked: what a run meets it finds out by itself
                 max_in_flight=most,
             )
         if job.ask and made.stale and not await _confirmed(made, show):
@@ -143,7 +145,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Output
         return await run_and_print(cluster, made, show, job)
 
 
-def _state_file(state: StateOptions) -> Path | None:
+async def _state_file(state: StateOptions) -> Path | None:
     """The state file to use; the default one is done without where it cannot be used, with a word about it."""
     if not state.kept:
         return None
@@ -151,7 +153,7 @@ def _state_file(state: StateOptions) -> Path | None:
         return Path(state.file)
     path = platformdirs.user_state_path("asyncmigrate") / "state.json"
     try:
-        StateFile(path)
+        await open_state(path)
     except StateError as error:
         click.echo(clean(words.not_saved(str(error))), err=True)
         return None
@@ -187,6 +189,7 @@ def guarded(body: Callable[[], Awaitable[Exit]], *, advice: str = "run again to 
 
     async def main() -> Exit:
         code = Exit.INTERRUPTED
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
         async with open_tasks() as tasks:
             await tasks.start(_stop_on_signals, tasks)
             code = await body()
@@ -242,6 +245,7 @@ async def _plan(
     allow_pruning: bool,
     clean_only: bool = False,
     drop: str | None = None,
+    counts: bool = True,
     max_in_flight: int = PlanOptions().max_in_flight,
 ) -> Plan:
     return await plan(
@@ -253,6 +257,7 @@ async def _plan(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,
+        counts=counts,
         max_in_flight=max_in_flight,
         observers=[display],
     )

@@ -21,7 +21,7 @@ from kubernetes_asyncio.client.rest import RESTClientObject
 from yarl import URL
 
 from asyncmigrate._cluster.error_status import is_denied
-from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
+from asyncmigrate._cluster.transport import CONNECT_SECONDS, MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
     ConfigError,
@@ -33,7 +33,8 @@ from asyncmigrate.errors import (
 )
 
 _UNAUTHORIZED = 401
-_CONNECT_SECONDS = 10.0
+# For the server's name, a proxy, the connection and TLS together; as much as client-go gives to the first three alone.
+_ALL_CONNECT_SECONDS = 30.0
 _RENEW_PAUSE = 10.0  # seconds between attempts to renew that brought nothing
 
 # kubernetes-asyncio ships a py.typed marker but leaves these untyped: a Configuration and a RESTClientObject.
@@ -63,6 +64,8 @@ class AiohttpTransport:
         self._open(configuration, rest)
 
     def _open(self, configuration: Configuration, rest: RESTClientObject | None) -> None:
+        # aiohttp counts waiting for a place in the pool too, and a caller's may be small.
+        self._connect_within = _ALL_CONNECT_SECONDS if rest is None else None
         if rest is None:
             try:
                 rest = RESTClientObject(configuration)
@@ -102,7 +105,7 @@ class AiohttpTransport:
                 URL(self._base + request.target, encoded=True),
                 headers=headers,
                 data=request.body or None,
-                timeout=_timeout(within),
+                timeout=_timeout(within, self._connect_within),
                 allow_redirects=False,
                 **self._extra,
             ) as answer:
@@ -126,7 +129,11 @@ class AiohttpTransport:
                 return True
             if self._reload is None or time.monotonic() - self._renewed_in_vain < _RENEW_PAUSE:
                 return False
-            fresh = await self._reload()
+            try:
+                fresh = await self._reload()
+            except ConfigError:
+                self._renewed_in_vain = time.monotonic()  # who waits for the lock does not try in turn
+                raise
             if fresh.cert_file:
                 self._open(fresh, None)
             elif fresh.api_key != self._configuration.api_key:
@@ -143,8 +150,10 @@ class AiohttpTransport:
 
 
 @lru_cache(maxsize=64)
-def _timeout(within: float | None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=within, sock_connect=min(_CONNECT_SECONDS, within or _CONNECT_SECONDS))
+def _timeout(within: float | None, connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=within, connect=connect, sock_connect=min(CONNECT_SECONDS, within or CONNECT_SECONDS)
+    )
 
 
 async def _whole_body(answer: aiohttp.ClientResponse, base: str) -> bytes:
@@ -179,7 +188,7 @@ def translate(error: Exception, base: str, within: float | None) -> TransportErr
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return UnreachableError(f"{base} cannot be reached: {words}")
         case aiohttp.ConnectionTimeoutError():
-            return UnreachableError(f"{base} cannot be reached: no connection within {_CONNECT_SECONDS:g} s")
+            return UnreachableError(f"{base} cannot be reached: no connection in time")
         case TimeoutError():
             return RequestTimeoutError(f"{base}: no answer within {within or 0:g} s")
         case aiohttp.ClientResponseError():

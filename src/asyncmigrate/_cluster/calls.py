@@ -174,7 +174,7 @@ class Calls:
                 return None
             raise
 
-    async def review(self, right: Right) -> bool:
+    async def review(self, right: Right, *, within: float) -> bool:
         """Ask whether we may."""
         attributes = {
             "verb": right.verb,
@@ -188,9 +188,8 @@ class Calls:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
         }
-        return objects.allowed(
-            await self._send(Request("POST", _REVIEWS, _REVIEW, objects.encode(review)), "review our rights")
-        )
+        request = Request("POST", _REVIEWS, _REVIEW, objects.encode(review))
+        return objects.allowed(await self._send(request, "review our rights", within))
 
     async def cluster_uid(self, *, within: float) -> str:
         """What tells this cluster from others, wherever it is reached: the uid of its namespace kube-system."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 
+import anyio
 import httpx
 
-from asyncmigrate._cluster.transport import MOST_BYTES, Request, Response
+from asyncmigrate._cluster.transport import CONNECT_SECONDS, MOST_BYTES, Request, Response
 from asyncmigrate.errors import (
     BadAnswerError,
     ConnectionLostError,
@@ -26,17 +27,21 @@ class HttpxTransport:
 
     async def send(self, request: Request, *, within: float | None) -> Response:
         try:
-            async with self._client.stream(
-                request.method,
-                self._base + request.target,
-                headers=dict(request.headers),
-                content=request.body or None,
-                timeout=within,
-                follow_redirects=False,
-            ) as answer:
-                body = await self._whole_body(answer)
-        except httpx.HTTPError as error:
+            with anyio.fail_after(within):  # httpx bounds each read by itself, and so no answer that trickles in
+                return await self._exchange(request, within)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise translate(error, self._base, within) from error
+
+    async def _exchange(self, request: Request, within: float | None) -> Response:
+        async with self._client.stream(
+            request.method,
+            self._base + request.target,
+            headers=dict(request.headers),
+            content=request.body or None,
+            timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, within or CONNECT_SECONDS)),
+            follow_redirects=False,
+        ) as answer:
+            body = await self._whole_body(answer)
         return Response(answer.status_code, answer.headers, body)
 
     async def _whole_body(self, answer: httpx.Response) -> bytes:
@@ -54,7 +59,7 @@ class HttpxTransport:
         """Leave the client to its owner."""
 
 
-def translate(error: httpx.HTTPError, base: str, within: float | None) -> TransportError:
+def translate(error: httpx.HTTPError | TimeoutError, base: str, within: float | None) -> TransportError:
     words = " ".join(str(error).split()) or type(error).__name__
     link: BaseException | None = error
     while link is not None:
@@ -64,7 +69,7 @@ def translate(error: httpx.HTTPError, base: str, within: float | None) -> Transp
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
             return UnreachableError(f"{base} cannot be reached: {words}")
-        case httpx.TimeoutException():
+        case httpx.TimeoutException() | TimeoutError():
             return RequestTimeoutError(f"{base}: no answer within {within or 0:g} s")
         case httpx.RemoteProtocolError() if "disconnected" not in words and "closed" not in words:
             return BadAnswerError(f"{base}: the answer is not HTTP: {words}")

@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes_asyncio.config import ConfigException, load_incluster_config
 
 from asyncmigrate._cluster.aiohttp_transport import AiohttpTransport
+from asyncmigrate._cluster.credentials import Loader
 from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import ConfigError
 
@@ -27,8 +29,13 @@ _POOL = 1024  # what is in flight is bounded by the engine's budget, not by the 
 logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 
 
-async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | None) -> OpenCluster:
-    """Open as kubectl would: the path given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in."""
+async def open_kubeconfig(
+    path: str | os.PathLike[str] | None, context: str | None, *, within: float | None = None
+) -> OpenCluster:
+    """Open as kubectl would: the path given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in.
+
+    Credentials that take longer than `within` seconds are given up; None for as long as the loader thinks right.
+    """
     paths = _paths(path)
     if not paths:
         if path is None and "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -36,10 +43,10 @@ async def open_kubeconfig(path: str | os.PathLike[str] | None, context: str | No
         named = path or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         raise ConfigError(f"no kubeconfig at {named}: give --kubeconfig, or set KUBECONFIG, to a file that exists")
     joined = os.pathsep.join(paths)
-    configuration, name = await _load(joined, context)
+    configuration, name = await _load(joined, context, within)
 
     async def reload() -> Any:  # noqa: ANN401 -- kubernetes-asyncio's Configuration is untyped
-        return (await _load(joined, name))[0]
+        return (await _load(joined, name, within))[0]
 
     transport = AiohttpTransport(configuration, reload=reload)
     return OpenCluster(transport, configuration.host, name)
@@ -53,13 +60,17 @@ def _paths(path: str | os.PathLike[str] | None) -> list[str]:
     return [p for c in candidates if c and Path(p := os.path.expanduser(c)).is_file()]  # noqa: PTH111 -- of a str
 
 
-async def _load(joined: str, context: str | None) -> tuple[Any, str]:
+async def _load(joined: str, context: str | None, within: float | None) -> tuple[Any, str]:
     configuration = Configuration()
     try:
-        # Persisting is off: kubernetes-asyncio calls its own persister with an argument that it does not take.
-        loader = await load_kube_config(joined, context, configuration, persist_config=False)
+        loader = Loader(joined, context)
+        seconds = within or loader.seconds
+        with anyio.move_on_after(seconds) as scope:
+            await loader.load_and_set(configuration)
     except Exception as error:  # noqa: BLE001 -- a kubeconfig of the wrong shape can fail in it in any way whatever
         raise ConfigError(f"{joined}: {_problem(error, context)}") from None
+    if scope.cancelled_caught:
+        raise ConfigError(f"{joined}: {_wanted(context)}: {loader.asked} gave no credentials in {seconds:g} s")
     current = loader.current_context or {}
     if not configuration.host.startswith(("https://", "http://")):
         raise ConfigError(f"{joined}: context {current.get('name')}: no server address that begins with https://")
@@ -71,7 +82,7 @@ async def _load(joined: str, context: str | None) -> tuple[Any, str]:
 
 def _problem(error: Exception, context: str | None) -> str:
     """Say what is wrong with a kubeconfig, quoting none of it: kubernetes-asyncio's messages can hold whole users."""
-    wanted = f"context {context!r}" if context else "the current context"
+    wanted = _wanted(context)
     words = " ".join(str(error).split())
     if (mark := getattr(error, "problem_mark", None)) is not None:  # PyYAML's, which is kubernetes-asyncio's affair
         return f"not valid YAML at line {mark.line + 1}: {getattr(error, 'problem', None) or 'syntax error'}"
@@ -93,6 +104,10 @@ def _problem(error: Exception, context: str | None) -> str:
     if words.startswith(("exec:", "oidc:", "File does not exist")):
         return f"{wanted}: {words}"
     return "not a usable kubeconfig"
+
+
+def _wanted(context: str | None) -> str:
+    return f"context {context!r}" if context else "the current context"
 
 
 async def open_in_cluster() -> OpenCluster:

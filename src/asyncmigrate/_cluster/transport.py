@@ -14,6 +14,7 @@ from asyncmigrate._rules.safety.move_age import Sightings
 
 # A page of fifty CRDs, each as large as etcd lets it be, with some to spare: what is larger is no API server's answer.
 MOST_BYTES = 128 * 1024 * 1024
+CONNECT_SECONDS = 10.0  # for a connection: where none comes by then, nothing listens there
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -289,6 +289,5 @@ class Migration:
             if how is not None and not self._owners.are_due(ref):
                 self._rewriter.settle(ref, how)
             else:
-                await self._session.pace()
-                await self._rewriter.until_free()
+                await self._session.pace.until_due(self._rewriter)
                 self._rewriter.add(ref, how)

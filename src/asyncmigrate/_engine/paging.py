@@ -9,7 +9,7 @@ from asyncmigrate._engine.pool import Lane
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import Page
 from asyncmigrate._results.droppable import NotChecked
-from asyncmigrate._rules.decisions.page_cursor import PageCursor
+from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT, PageCursor
 from asyncmigrate._rules.errors.classify import Action, Operation, reason_of
 from asyncmigrate.errors import APIError, BadAnswerError, ConfigError, MigrateError, UnauthorizedError
 
@@ -52,13 +52,16 @@ async def read_pages(
     doing: str,
     begin: Callable[[], None],
     take: Callable[[P], None],
+    limit: int = PAGE_LIMIT,
 ) -> None:
     """Have each page taken; `ask` gets a continue token and a limit. `begin` is called where the list begins anew.
+
+    A list that expires again and again is given up, as one of a CRD's objects is.
 
     Raises:
         MigrateError: a page does not come.
     """
-    cursor = PageCursor(("",))
+    cursor = PageCursor(("",), limit)
     progress = Progress()
     begin()
     while not cursor.done:

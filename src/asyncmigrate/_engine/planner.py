@@ -10,10 +10,12 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
+from asyncmigrate._cluster.calls import CRD_PAGE_LIMIT
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.decode.crds import Schemas
 from asyncmigrate._engine.comparison import Comparison
 from asyncmigrate._engine.droppable import DropCheck
+from asyncmigrate._engine.paging import read_pages
 from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
@@ -26,7 +28,7 @@ from asyncmigrate._rules.decisions.droppable import has_or_had
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
-from asyncmigrate.errors import APIError, ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
+from asyncmigrate.errors import ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
 Source = str | os.PathLike[str]
@@ -44,6 +46,7 @@ async def plan(
     allow_pruning: bool = False,
     clean_only: bool = False,
     drop: str | None = None,
+    counts: bool = True,
     max_in_flight: int = _DEFAULTS.max_in_flight,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
@@ -67,6 +70,8 @@ async def plan(
             with stale storedVersions is blocked.
         drop: a version, such as v1alpha1: say of each CRD that has it, or whose storedVersions name it, whether it can
             be dropped, as `droppable` does.
+        counts: count the objects that wait, and ask conversion webhooks whether they answer. Without it only rights are
+            looked at: one webhook that hangs holds the plan up for some seconds, and `run` finds out by itself.
         max_in_flight: requests under way at once, 32 by default.
         retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
         webhook_policy: the same where a webhook does not answer.
@@ -84,6 +89,7 @@ async def plan(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,
+        counts=counts,
         max_in_flight=max_in_flight,
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
@@ -120,7 +126,7 @@ class _Planner:
         self._decide_live = partial(decide, allow_pruning=options.allow_pruning, clean_only=options.clean_only)
         self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
-        self._preflight = Preflight(session, self._lane)
+        self._preflight = Preflight(session, self._lane, counts=options.counts)
         self._drop = options.drop
         self._drop_check = DropCheck(session)
         self._manifests: dict[str, Found] = {}
@@ -159,27 +165,26 @@ class _Planner:
 
     async def from_live(self, selector: str) -> None:
         """Decide from the pages of live CRDs; no further lookup is needed."""
-        calls = self._session.calls
-        token = ""
-        while True:
+        seen: set[str] = set()  # a list that begins anew has them all again
 
-            async def ask(token: str = token) -> CRDPage:
-                return await calls.list_crds(selector=selector, token=token)
+        async def ask(token: str, limit: int) -> CRDPage:
+            return await self._session.calls.list_crds(selector=selector, token=token, limit=limit)
 
-            try:
-                page = await self._session.ask(Operation.LIST, self._lane, ask, doing="list CRDs")
-            except APIError as error:
-                if self._session.classify(Operation.LIST, error) is not Action.RESUME:
-                    raise
-                token = error.status.continue_token
-                if not token:
-                    raise
-                continue
+        def take(page: CRDPage) -> None:
             for crd in page.items:
-                self._decide(self._decide_live(crd.name, crd))
-            token = page.continue_token
-            if not token:
-                return
+                if crd.name not in seen:
+                    seen.add(crd.name)
+                    self._decide(self._decide_live(crd.name, crd))
+
+        await read_pages(
+            self._session,
+            self._lane,
+            ask,
+            doing="list CRDs",
+            begin=lambda: None,
+            take=take,
+            limit=CRD_PAGE_LIMIT,
+        )
 
     def look_up(self, name: str) -> None:
         """Have one CRD looked up; of the thousands that there may be none needs a task of its own."""

@@ -17,11 +17,15 @@ from asyncmigrate.errors import APIError, MigrateError
 
 
 class Preflight:
-    """Looks at stale CRDs. What it cannot find out holds nothing up: the run itself will tell."""
+    """Looks at stale CRDs. What it cannot find out holds nothing up: the run itself will tell.
 
-    def __init__(self, session: Session, lane: Lane) -> None:
+    Rights decide before the first write. The rest, `counts`, is for a person who reads the plan.
+    """
+
+    def __init__(self, session: Session, lane: Lane, *, counts: bool) -> None:
         self._session = session
         self._lane = lane
+        self._counts = counts
         self._asking = anyio.Lock()
         self._everywhere: dict[Right, bool] | None = None
 
@@ -36,6 +40,10 @@ class Preflight:
             return msgspec.structs.replace(
                 plan, decision=Decision.BLOCKED, reason="RightsMissing", message=_advice(rules), missing=rules
             )
+        return await self._count(plan, crd, version) if self._counts else plan
+
+    async def _count(self, plan: CRDPlan, crd: CRD, version: str) -> CRDPlan:
+        """How many objects wait, and whether a webhook converts the first of them."""
         try:
             page = await self._first_object(crd, version)
         except MigrateError as error:
@@ -63,7 +71,7 @@ class Preflight:
             return await self._session.ask(
                 Operation.LOOK_UP,
                 self._lane,
-                lambda: self._session.calls.review(right),
+                lambda: self._session.calls.review(right, within=BRIEF_SECONDS),
                 doing="review our rights",
                 policy=self._session.policies.brief,
             )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
+
+import msgspec
 
 from asyncmigrate._cluster.decode.crds import Schemas
 from asyncmigrate._engine.crd_result import Stopped, failed
+from asyncmigrate._engine.paging import read_pages
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, Resource
 from asyncmigrate._results.report import PrunedObjects
 from asyncmigrate._rules.decisions.decide import fields_in_words
 from asyncmigrate._rules.errors.classify import Operation
 from asyncmigrate._rules.safety.nulls import removed_from
-from asyncmigrate.errors import ExpiredError, MigrateError
-
-T = TypeVar("T")
+from asyncmigrate.errors import MigrateError
 
 _PAGE = 100  # whole objects, of up to 1.5 MB each
 _FIELDS = 100  # paths that are named
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """The objects of a page, each with the fields that it would lose."""
+
+    lost: dict[str, tuple[str, ...]]
+    continue_token: str
+    remaining: int | None = None
 
 
 class PruningCount:
@@ -28,9 +36,8 @@ class PruningCount:
         self._session = session
         self._lane = session.pool.lane(windowed=False)
         self._fields: dict[str, None] = {}
-        self._objects = self._read = 0
-        self._example = ""
         self._served = True
+        self._begin()
 
     @property
     def found(self) -> PrunedObjects:
@@ -52,9 +59,13 @@ class PruningCount:
         Raises:
             Stopped: they cannot be read.
         """
+        session = self._session
         try:
-            _, schemas = await self._ask(
-                Operation.LOOK_UP, crd, lambda: self._session.calls.get_crd_and_schemas(crd.name)
+            _, schemas = await session.ask(
+                Operation.LOOK_UP,
+                self._lane,
+                lambda: session.calls.get_crd_and_schemas(crd.name),
+                doing=f"read {crd.name}",
             )
             old = [v for v in crd.served_versions if v != crd.storage_version and v in (crd.stored_versions or (v,))]
             self._served = bool(old)
@@ -65,41 +76,41 @@ class PruningCount:
 
     async def _read_all(self, crd: CRD, resources: list[Resource], schemas: Schemas) -> None:
         """Page by page, each through every old version: a token names the last key read, and goes for all versions."""
-        token, calls = "", self._session.calls
         wanted = schemas.get(crd.storage_version or "")
-        while True:
+
+        async def ask(token: str, limit: int) -> _Page:
             lost: dict[str, tuple[str, ...]] = {}
             following = ""
             for resource in resources:
-
-                async def ask(resource: Resource = resource, token: str = token) -> tuple[list[dict[str, Any]], str]:
-                    return await calls.list_whole(resource, token=token, limit=_PAGE)
-
-                try:
-                    objects, following = await self._ask(Operation.LIST, crd, ask)
-                except ExpiredError as error:  # the token in it goes on from the same place
-                    objects, following = [], error.status.continue_token
-                    if not following:
-                        raise
+                objects, following = await self._session.calls.list_whole(resource, token=token, limit=limit)
                 for obj in objects:
                     name = _name_of(obj)
                     lost[name] = lost.get(name, ()) + removed_from(obj, wanted)
-            self._add(lost)
-            token = following
-            if not token:
-                return
+            return _Page(lost, following)
 
-    def _add(self, lost: dict[str, tuple[str, ...]]) -> None:
-        self._read += len(lost)
-        for name, fields in lost.items():
+        await read_pages(
+            self._session,
+            self._lane,
+            ask,
+            doing=f"read {crd.name}",
+            begin=self._begin,
+            take=self._add,
+            limit=_PAGE,
+        )
+
+    def _begin(self) -> None:
+        self._fields = {}
+        self._objects = self._read = 0
+        self._example = ""
+
+    def _add(self, page: _Page) -> None:
+        self._read += len(page.lost)
+        for name, fields in page.lost.items():
             if fields:
                 self._objects += 1
                 self._example = self._example or name
                 if len(self._fields) < _FIELDS:
                     self._fields.update(dict.fromkeys(fields))
-
-    async def _ask(self, operation: Operation, crd: CRD, call: Callable[[], Awaitable[T]]) -> T:
-        return await self._session.ask(operation, self._lane, call, doing=f"read {crd.name}")
 
 
 def _name_of(obj: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import anyio
 
 from asyncmigrate._engine.session import Session
@@ -12,9 +14,30 @@ from asyncmigrate._rules.errors.classify import Operation
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_SECONDS
 from asyncmigrate._rules.safety.resource_versions import number_of
 from asyncmigrate._rules.safety.resume import Record, key_of, may_resume, record_left, record_of
-from asyncmigrate._state.file import StateFile
+from asyncmigrate._state.file import LOCK_SECONDS, StateFile
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import StateNotSaved
+
+_FILE_SECONDS = 2 * LOCK_SECONDS  # for the file altogether: a network's file system may never answer
+_LAST_SECONDS = 0.5  # for the file, of the second that an interrupted run takes to end
+
+
+async def open_state(path: str | os.PathLike[str]) -> StateFile:
+    """Open a state file, in a thread.
+
+    Raises:
+        StateError: it cannot be used, is something else, or does not answer.
+    """
+    try:
+        with anyio.fail_after(_FILE_SECONDS):
+            return await in_thread(lambda: StateFile(path))
+    except TimeoutError:
+        raise _no_answer(path, _FILE_SECONDS) from None
+
+
+def _no_answer(path: str | os.PathLike[str], seconds: float) -> StateError:
+    where = os.fspath(path)
+    return StateError(f"the state file {where} does not answer within {seconds:g} s; name another, or keep none")
 
 
 class RunState:
@@ -85,13 +108,18 @@ class RunState:
             except StateError as error:
                 self._lost(error)
 
-    def close(self) -> None:
-        """Save what is not saved yet, also where the run was cancelled, and a save with it."""
-        if self._file is not None:
-            try:
-                self._file.save()
-            except StateError as error:
-                self._lost(error)
+    async def close(self, *, interrupted: bool) -> None:
+        """Save what is not saved yet, also where the run was cancelled, and a save with it; that has little time."""
+        if self._file is None:
+            return
+        seconds = _LAST_SECONDS if interrupted else _FILE_SECONDS
+        try:
+            with anyio.CancelScope(shield=interrupted), anyio.fail_after(seconds):
+                await in_thread(self._file.save)
+        except StateError as error:
+            self._lost(error)
+        except TimeoutError:
+            self._lost(_no_answer(self._file.path, seconds))
 
     def _lost(self, error: StateError) -> None:
         self._file = None

@@ -10,16 +10,15 @@ from anyio.abc import TaskGroup
 
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.migration import Migration
-from asyncmigrate._engine.run_state import RunState
+from asyncmigrate._engine.run_state import RunState, open_state
 from asyncmigrate._engine.session import Session
-from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._options import ManagedFields, RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import PLAN_BLOCKED, CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.decisions.decide import FIELDS_WOULD_BE_PRUNED
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
-from asyncmigrate._state.file import StateFile
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, Observer, RunFinished, RunStarted
 
@@ -107,7 +106,7 @@ async def run(
         raise UsageError("the plan is to move managedFields (clean_only), which managed_fields='keep' excludes")
     session = Session(cluster, options, observers=observers, rate=rate, contacted=True)
     stale = _to_migrate(plan, options)
-    file = await in_thread(lambda: StateFile(state)) if state is not None and stale and not dry_run else None
+    file = await open_state(state) if state is not None and stale and not dry_run else None
     left = None if unfinished is None else {u.name: u for u in unfinished}
     run_state = RunState(session, file, settle=settle, resumes=left is not None)
     work = _Run(session, options, run_state, plan)
@@ -151,9 +150,11 @@ class _Run:
                 await self._work(tasks)
             interrupted = False
         finally:
-            self._state.close()
-            report = self._report(interrupted=interrupted)
-            session.emit(RunFinished(report))
+            try:
+                await self._state.close(interrupted=interrupted)
+            finally:
+                report = self._report(interrupted=interrupted)
+                session.emit(RunFinished(report))
         return report
 
     async def _work(self, tasks: TaskGroup) -> None:

@@ -11,12 +11,12 @@ import msgspec
 
 from asyncmigrate._cluster.calls import Calls
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.pacing import Pace
 from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
 from asyncmigrate._options import Options
 from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_outage, is_webhook_down
-from asyncmigrate._rules.flow.rate_limit import RateLimit
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, RetryPolicy, Schedule
 from asyncmigrate._rules.safety.move_age import move_age
 from asyncmigrate.errors import MigrateError, WrongAddressError
@@ -70,7 +70,7 @@ class Session:
         self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
         self.outages = 0  # errors that a restart of the server or of etcd would cause
-        self._pace = RateLimit(rate) if rate is not None else None
+        self.pace = Pace(rate, most_ready=options.max_in_flight)
         self._began = anyio.current_time()
         self._asking_version = anyio.Lock()
         self._minor: int | None = None
@@ -121,11 +121,6 @@ class Session:
                     # Not through the pool: a job of it may ask.
                     self._minor = await retry(self.calls.minor_version, policy=self.policies.brief)
         return self._minor is None or self._minor < KEEPS_OWNERS
-
-    async def pace(self) -> None:
-        """Wait until one more object may be sent; a wait holds no slot and no worker."""
-        if self._pace is not None and (wait := self._pace.wait(anyio.current_time())) > 0:
-            await anyio.sleep(wait)
 
     async def look_up(self, lane: Lane, name: str) -> CRD | None:
         """Get one CRD; None, at once, where the server has none of that name."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -58,3 +59,26 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     Thread(target=body, daemon=True).start()
     return await done
+
+
+class UnwaitedThreads(ThreadPoolExecutor):
+    """An event loop's default executor whose threads nobody waits for at the end.
+
+    Libraries run getaddrinfo in it: with the usual one, Ctrl-C would wait for a name server that does not answer.
+    """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401 -- as above it
+        future: Future[T] = Future()
+
+        def body() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as raised:  # noqa: BLE001 -- it belongs to whoever awaits
+                future.set_exception(raised)
+            else:
+                future.set_result(result)
+
+        Thread(target=body, daemon=True).start()
+        return future

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from asyncmigrate.errors import ManifestError
 
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
 STDIN = "-"
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})  # what kubectl reads in a folder
-_URL_SECONDS = 30
+_URL_SECONDS = 30  # for each piece of it
+_URL_WHOLE_SECONDS = 300
+_CHUNK = 1 << 20
 
 
 class Source(msgspec.Struct, frozen=True, eq=False):
@@ -92,13 +99,26 @@ def _read(path: Path) -> bytes:
 
 
 def _fetch(url: str) -> bytes:
-    from urllib.error import URLError  # noqa: PLC0415 -- with the next a sixth of our import time, and rarely needed
+    from http.client import HTTPException  # noqa: PLC0415 -- these are a sixth of our import time, and rarely needed
+    from urllib.error import URLError  # noqa: PLC0415
     from urllib.request import urlopen  # noqa: PLC0415
 
     try:
         with urlopen(url, timeout=_URL_SECONDS) as answer:  # noqa: S310 -- the scheme is http or https
-            body: bytes = answer.read()
-            return body
-    except (URLError, OSError, ValueError) as error:
+            return _whole(answer)
+    except (URLError, OSError, ValueError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) and not hasattr(error, "code") else error
         raise ManifestError(f"cannot be fetched: {reason}", source=url) from error
+
+
+def _whole(answer: HTTPResponse) -> bytes:
+    """A body, as long as it does not trickle in for ever: each read has its own time limit, and starts it anew."""
+    until = time.monotonic() + _URL_WHOLE_SECONDS
+    chunks = []
+    while chunk := answer.read1(_CHUNK):
+        chunks.append(chunk)
+        if time.monotonic() > until:
+            raise TimeoutError(f"no end within {_URL_WHOLE_SECONDS} s")
+    if answer.length:  # read1 does not mind
+        raise ConnectionError(f"the connection was lost {answer.length} bytes before the end")
+    return b"".join(chunks)

@@ -6,9 +6,11 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
+from typing import TextIO
 
 import msgspec
 
@@ -17,6 +19,8 @@ from asyncmigrate.errors import StateError
 
 _API_VERSION = "asyncmigrate/v1"
 _KIND = "State"
+LOCK_SECONDS = 5.0  # for the lock: another run holds it while it writes the file, for milliseconds
+_LOCK_PAUSE = 0.02
 
 
 class _Content(msgspec.Struct, rename="camel"):
@@ -26,7 +30,7 @@ class _Content(msgspec.Struct, rename="camel"):
 
 
 class StateFile:
-    """Records by cluster and CRD, in a file that several runs may share.
+    """Records by cluster and CRD, in a file that several runs may share. Files block: use it from a thread.
 
     What `put` and `drop` change is in the file only after `save`, which takes up what other runs wrote meanwhile. The
     file is replaced as a whole, so that a crash leaves the old one or the new one.
@@ -105,7 +109,12 @@ class StateFile:
     def _locked(self) -> Iterator[None]:
         """Keep other runs out while the file is read, changed and replaced; the lock file stays behind, empty."""
         with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            until = time.monotonic() + LOCK_SECONDS
+            while not _has_locked(lock):
+                if time.monotonic() >= until:
+                    message = f"the state file {self.path} is locked by another process"
+                    raise StateError(f"{message}: wait for it, or give another --state")
+                time.sleep(_LOCK_PAUSE)
             yield
 
     @contextlib.contextmanager
@@ -116,3 +125,11 @@ class StateFile:
             why = error.strerror or str(error)
             message = f"the state file {self.path} cannot be {doing}: {why}; name another, or keep none"
             raise StateError(message) from error
+
+
+def _has_locked(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

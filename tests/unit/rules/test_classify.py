@@ -35,6 +35,13 @@ NEW, GONE, LOOK, RETRY, ISOLATE, RESUME, RECHECK, FAIL = Action
 
 DENIED = 'admission webhook "w.example.com" denied the request: secrets "w" not found'
 
+# What apiserver's isTooLargeError looks for, as the server says it to its clients.
+TOO_LARGE = (
+    "etcdserver: request is too large",
+    "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2200000 vs. 2097152)",
+)
+RECEIVED = "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5 vs. 4)"
+
 # design.md's table, row by row: what the operations make of each answer.
 TABLE: list[tuple[MigrateError, tuple[Action, ...]]] = [
     (api(404), (NEW, GONE, LOOK, GONE, RECHECK)),
@@ -48,6 +55,7 @@ TABLE: list[tuple[MigrateError, tuple[Action, ...]]] = [
     (UnreachableError("x"), (RETRY,) * 5),
     (WrongAddressError("x"), (RETRY,) * 5),
     (TLSError("x"), (FAIL,) * 5),
+    *((api(500, message=words), (FAIL,) * 5) for words in TOO_LARGE),
     *((api(code, message=DENIED), (FAIL,) * 5) for code in (400, 401, 403, 404, 409, 410, 422, 429, 500, 503)),
     (ConfigError("x"), (FAIL,) * 5),
 ]
@@ -102,6 +110,30 @@ def test_a_webhook_that_is_down_is_told_from_one_that_says_no() -> None:
 )
 def test_a_denial_is_told_by_the_servers_own_words(message: str, *, denied: bool) -> None:
     assert is_denial(message) is denied
+
+
+@pytest.mark.parametrize("error", [*(api(500, message=w) for w in TOO_LARGE), api(413, "RequestEntityTooLarge")])
+def test_an_object_that_is_too_large_says_nothing_of_the_server(error: MigrateError) -> None:
+    assert health_of(error) is Health.GOOD
+    assert not is_outage(error)
+    assert not is_refusal(error)
+
+
+def test_a_list_that_is_too_large_gets_through_in_smaller_pages() -> None:
+    assert classify(LIST, api(500, message=RECEIVED)) is RETRY
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'admission webhook "w.example.com" denied the request without explanation',  # no Status in the response
+        'admission webhook "w.example.com" denied the request: Conflict',  # a reason, but no message
+        'admission webhook "w.example.com" denied the request: Operation cannot be fulfilled on widgets "w"',
+    ],
+)
+@pytest.mark.parametrize("code", [409, 429, 500])
+def test_a_denial_in_any_of_the_servers_forms_is_not_tried_again(code: int, words: str) -> None:
+    assert [classify(o, api(code, message=words)) for o in Operation] == [FAIL] * 5
 
 
 @pytest.mark.parametrize("code", [401, 404, 409, 429, 500])

@@ -120,7 +120,8 @@ def crd_and_schemas(body: bytes, name: str) -> tuple[CRD, Schemas]:
 def crd_page(body: bytes) -> CRDPage:
     answer = decoded(_decode_crds, body, "CustomResourceDefinitionList")
     check_kind(answer.kind, "CustomResourceDefinitionList", body)
-    return CRDPage(tuple(map(_crd, answer.items or ())), answer.metadata.continue_)
+    meta = answer.metadata
+    return CRDPage(tuple(map(_crd, answer.items or ())), meta.continue_, meta.remaining_item_count)
 
 
 def glance(body: bytes, name: str) -> CRDGlance:

@@ -34,6 +34,7 @@ class Cause(Enum):
     NOT_FOUND = auto()
     CONFLICT = auto()
     EXPIRED = auto()
+    TOO_LARGE = auto()  # the object is larger than the server or etcd takes, however often it is sent
     REFUSED = auto()  # any other 4xx, 501
     NO_ANSWER = auto()  # the connection was lost, or no whole answer came in time
     UNREACHABLE = auto()
@@ -70,6 +71,7 @@ _CAUSE_OF_CODE: dict[int, Cause] = {
     HTTPStatus.NOT_FOUND: Cause.NOT_FOUND,
     HTTPStatus.CONFLICT: Cause.CONFLICT,
     HTTPStatus.GONE: Cause.EXPIRED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Cause.TOO_LARGE,
     HTTPStatus.TOO_MANY_REQUESTS: Cause.SERVER_FULL,
     HTTPStatus.REQUEST_TIMEOUT: Cause.SERVER_ERROR,
     HTTPStatus.TOO_EARLY: Cause.SERVER_ERROR,
@@ -103,6 +105,9 @@ _UNCONVERTIBLE = (
     "unable to convert",
     "object not decodable",
 )
+# apiserver pkg/endpoints/handlers/rest.go, isTooLargeError: etcd's words, and gRPC's own before etcd is asked. They
+# come with a bare 500 (pkg/endpoints/handlers/responsewriters/status.go).
+_TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger than max")
 _REINITIALIZING = "storage is (re)initializing"  # apiserver pkg/storage/cacher/cacher.go
 
 
@@ -123,6 +128,8 @@ def _cause_of_status(status: Status) -> Cause:
             return Cause.WEBHOOK_DOWN
         if any(words in message for words in _UNCONVERTIBLE):
             return Cause.UNCONVERTIBLE
+        if any(words in message for words in _TOO_LARGE):
+            return Cause.TOO_LARGE
     if code == HTTPStatus.TOO_MANY_REQUESTS and _REINITIALIZING in message:
         return Cause.REINITIALIZING
     return _CAUSE_OF_CODE.get(code, Cause.REFUSED)
