@@ -7,7 +7,7 @@ import pytest
 
 from asyncmigrate._engine.crd_result import CRDResult, Stopped
 from asyncmigrate._engine.pacing import Pace
-from asyncmigrate._engine.pool import Lane
+from asyncmigrate._engine.pool import Pool
 from asyncmigrate._results.report import Outcome
 from asyncmigrate._rules.errors.classify import Health
 
@@ -22,7 +22,7 @@ class FakeSender:
     """One CRD's objects, which go out at once or not at all."""
 
     def __init__(self, *, gets_on: bool = True) -> None:
-        self.lane = Lane(None, None)
+        self.lane = Pool(1).lane(windowed=False)
         self.gets_on = gets_on
         self.sent = 0
 
