@@ -27,6 +27,7 @@ CHAPTERS = (
     "start",
     "embedded",
     "hanging",
+    "neighbours",
     "memory",
 )
 QUICK = ("new", "rewriting", "start", "embedded", "hanging")

@@ -29,7 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What `plan` and `run` share.
 
     Attributes:
-        max_in_flight: requests in flight at once, over all CRDs.
+        max_in_flight: requests in flight at once, over all CRDs; beside them up to half as many that are out for long.
         retry_policy: how long to try again what can get better: for each lookup, object or call.
         webhook_policy: the same if a webhook does not answer: certificates being rotated take 60 to 90 s.
     """

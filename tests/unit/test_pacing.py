@@ -37,7 +37,7 @@ class FakeSender:
             await pace.until_due(self)
             self.sent += 1
             if not self.gets_on:
-                self.lane.ready.append(nothing)
+                self.lane.ready.add(nothing)
 
 
 async def test_a_crd_whose_requests_hang_leaves_the_rate_to_the_others() -> None:

@@ -80,7 +80,7 @@ def plan(
     default=_DEFAULTS.max_in_flight,
     show_default=True,
     metavar="N",
-    help="Requests under way at once, over all CRDs.",
+    help="Requests under way at once, over all CRDs; beside them at most half as many that get no answer for long.",
 )
 @click.option(
     "--rate",

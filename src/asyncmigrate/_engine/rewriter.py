@@ -6,36 +6,24 @@ from functools import partial
 
 import anyio
 
-from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, failed
+from asyncmigrate._engine.crd_result import NOT_SERVED, Stopped, failed
+from asyncmigrate._engine.object_tally import ObjectTally
+from asyncmigrate._engine.object_tries import ObjectTries
 from asyncmigrate._engine.owner_moves import OwnerMoves
 from asyncmigrate._engine.pool import Job, Lane
-from asyncmigrate._engine.session import Session, Tries
+from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, ObjectRef, Resource
-from asyncmigrate._results.report import Failure, Objects, Outcome
 from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
-from asyncmigrate._rules.errors.causes import Cause, cause_of
-from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
+from asyncmigrate._rules.errors.causes import Cause, cause_of, is_about
+from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of
+from asyncmigrate._rules.flow.crd_clock import CRDClock
+from asyncmigrate._rules.flow.first_request import FirstRequest
 from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate._rules.safety.seen_objects import SeenObjects
 from asyncmigrate.errors import APIError, ConfigError, MigrateError
-from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
+from asyncmigrate.events import Settled
 
 _CONFLICTS_AT_ONCE = 3  # tries without a wait; a guess: an object that is written more often than that is rare
-KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
-
-
-class _Try(Tries, kw_only=True):
-    """What is known of an object beyond its list, and of its tries if it did not settle at the first."""
-
-    known: Settled | None = None  # it is in the storage version, and only its managedFields are to be moved
-    conflicts: int = 0
-    refused: bool = False  # as one that is another by now, or that is invalid
-
-    straight: bool = False  # go through the storage version, whatever the object was written in
-    looked: bool = False  # a GET found it, after a 404
-    changed: bool = False  # it is not as it was known: look at it before the next write
-    now: ObjectRef | None = None  # as such a look found it
-    plain: bool = False  # leave its managedFields as they are
 
 
 class Rewriter:
@@ -46,8 +34,9 @@ class Rewriter:
         self._owners = owners
         self._dry_run = dry_run
         self.sent = 0
-        self._last_answer = -1.0
         self._current = SeenObjects()  # what the server found unchanged
+        self._next = FirstRequest()
+        self.tally = ObjectTally(crd.name, session.emit)
         self._use(crd)
         self.count_anew("")
 
@@ -57,6 +46,7 @@ class Rewriter:
         self._resources: dict[str, Resource] = {}
         self._straight = crd.resource(access_version(crd) or "")
         self.lane: Lane = self._session.pool.lane()
+        self._clock = CRDClock()
         self._stop: Stopped | None = None
         self._free = anyio.Event()
 
@@ -68,11 +58,7 @@ class Rewriter:
         """
         self._since = since
         self._owners.count_anew()
-        self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
-        self.failures: list[Failure] = []
-        self._pending = 0
-        self._enough = 0  # `_fewer` is set when no more than so many objects are unsettled
-        self._fewer = anyio.Event()
+        self.tally.count_anew()
 
     async def begin_again(self, crd: CRD, since: str) -> None:
         """Wait for what is in flight, and count anew for another list, of the objects of `crd` as it is now."""
@@ -82,11 +68,7 @@ class Rewriter:
         self._use(crd)
         self.count_anew(since)
 
-    @property
-    def objects(self) -> Objects:
-        return Objects(**self._counts)
-
-    def _resource(self, ref: ObjectRef, tries: _Try | None) -> Resource:
+    def _resource(self, ref: ObjectRef, tries: ObjectTries | None) -> Resource:
         if tries is not None and tries.straight:
             return self._straight
         found = self._resources.get(ref.written_as)
@@ -95,59 +77,77 @@ class Rewriter:
             found = self._resources[ref.written_as] = self._crd.resource(version or "")
         return found
 
-    def listed(self, count: int) -> None:
-        """Count objects that are to be added or are proven."""
-        self._counts["listed"] += count
-        self._pending += count
-
     def is_current(self, ref: ObjectRef) -> bool:
         """Tell an object that an earlier list of this run showed in just this state, and the server found unchanged."""
         return bool(self._since) and ref in self._current
 
     def add(self, ref: ObjectRef, known: Settled | None = None) -> None:
         """Have an object rewritten; one that is `known` to be settled only if its managedFields are to be moved."""
-        tries = None if known is None else _Try(began=0.0, known=known)
+        tries = None if known is None else ObjectTries(began=0.0, known=known)
         self._session.pool.add(self.lane, partial(self._rewrite, ref, tries))
-
-    def settle(self, ref: ObjectRef, how: Settled) -> None:
-        """Count an object that needs no more work."""
-        self._counts[how] += 1
-        self._session.emit(ObjectSettled(self._crd.name, ref.namespace, ref.name, how))
-        self._done_with_one()
 
     async def until_pending(self, most: int) -> None:
         """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
-        while self._stop is None and self._pending > most:
-            self._enough, self._fewer = most, anyio.Event()
-            await self._fewer.wait()
+        while self._stop is None and self.tally.pending > most:
+            await self.tally.fewer_than(most)
         self.check()
 
     def check(self) -> None:
         if self._stop is not None:
             raise self._stop
 
-    async def _rewrite(self, ref: ObjectRef, tries: _Try | None) -> Health:
-        session = self._session
+    async def _rewrite(self, ref: ObjectRef, tries: ObjectTries | None) -> Health:
         began = anyio.current_time()
         self.sent += 1
+        tries = self._first_try(tries)
         try:
             after = await self._write(ref, tries)
         except MigrateError as error:
+            self._note(error, began)
             self._failed_try(ref, tries, error)
             return health_of(error)
-        self._last_answer = anyio.current_time()
-        session.pool.answered(self.lane, self._last_answer - began)
+        self._answered(began)
+        if after is Settled.GONE:
+            self._next.gone()
+        else:
+            self._next.settled()
         if isinstance(after, Settled):
-            self.settle(ref, after)
+            self.tally.settled(ref, after)
         elif after == ref.resource_version and not self._dry_run:
             self._current.add(ref)
             earlier = bool(self._since) and is_newer(after, self._since)
-            self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
+            self.tally.settled(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
         else:
-            self.settle(ref, Settled.REWRITTEN)
+            self.tally.settled(ref, Settled.REWRITTEN)
         return Health.GOOD
 
-    async def _write(self, ref: ObjectRef, tries: _Try | None) -> str | Settled:
+    def _first_try(self, tries: ObjectTries | None) -> ObjectTries | None:
+        """Count an object's first try, and ask as the last ones teach."""
+        if tries is not None and tries.tried:
+            return tries
+        self.tally.begun()
+        if tries is None and (self._next.looks or self._next.straight):
+            tries = ObjectTries(began=0.0, changed=self._next.looks, straight=self._next.straight)
+        if tries is not None:
+            tries.tried = True
+        return tries
+
+    def _answered(self, began: float) -> None:
+        """Note an answer that is about an object, and not about what is in its way."""
+        now = anyio.current_time()
+        self._session.pool.answered(self.lane, now - began)
+        self._clock.answered(now)
+        self._session.pool.probe(self.lane, probing=False)
+
+    def _note(self, error: MigrateError, began: float) -> None:
+        if health_of(error) is Health.GOOD:
+            self._answered(began)
+            return
+        budget = self._session.policies.choose(error).max_seconds
+        self._clock.failed(cause_of(error), began=began, budget=budget)
+        self._session.pool.probe(self.lane, probing=self._clock.probes)
+
+    async def _write(self, ref: ObjectRef, tries: ObjectTries | None) -> str | Settled:
         """Write once: the resource version after it, or how the object is settled without a write."""
         calls, owners = self._session.calls, self._owners
         now = ref
@@ -173,8 +173,8 @@ class Rewriter:
             owners.leave(now)
         return after
 
-    def _failed_try(self, ref: ObjectRef, tries: _Try | None, error: MigrateError) -> None:
-        tries = tries or _Try(began=0.0)
+    def _failed_try(self, ref: ObjectRef, tries: ObjectTries | None, error: MigrateError) -> None:
+        tries = tries or ObjectTries(began=0.0, tried=True)
         if not tries.schedule.tries:
             tries.began = anyio.current_time()
         cause = cause_of(error)
@@ -186,20 +186,23 @@ class Rewriter:
         elif cause is Cause.UNAUTHORIZED or isinstance(error, ConfigError):
             # Without credentials every other object would fail in the same way.
             self.stop(Stopped(failed("Unauthorized", error)))
+        elif action is Action.LOOK and not tries.looked and self._is_about(ref, error):
+            self._look(ref, tries, error)
         elif not tries.straight and self._resource(ref, tries) != self._straight:
             # The version it was written in may not be served any more, or policies may refuse it there.
             tries.straight = True
             self._at_once(ref, tries)
         elif action is Action.LOOK:
-            self._session.pool.add(self.lane, partial(self._look_at, ref, tries, error), first=True)
+            self._look(ref, tries, error)
         elif cause is Cause.REFUSED and self._owners.tests_uid(ref) and not tries.refused:
             # A patch is refused for another uid as for invalid fields: it may have been made anew.
             tries.refused = tries.changed = True
             self._at_once(ref, tries)
         else:
-            self._fail(ref, tries.schedule.tries + 1, error)
+            self._next.refused()
+            self.tally.failed(ref, tries.schedule.tries + 1, error)
 
-    def _look_again(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
+    def _look_again(self, ref: ObjectRef, tries: ObjectTries, error: MigrateError) -> None:
         """After a conflict: the next write is made for the object as it is by then, at first without a wait."""
         tries.changed = True
         tries.conflicts += 1
@@ -209,10 +212,18 @@ class Rewriter:
         else:
             self._retry(ref, tries, error)
 
-    def _at_once(self, ref: ObjectRef, tries: _Try) -> None:
+    def _at_once(self, ref: ObjectRef, tries: ObjectTries) -> None:
         self._session.pool.add(self.lane, partial(self._rewrite, ref, tries), first=True)
 
-    async def _look_at(self, ref: ObjectRef, tries: _Try, refused: MigrateError) -> Health:
+    def _is_about(self, ref: ObjectRef, error: MigrateError) -> bool:
+        """Tell a 404 that names the object from one of a version that is not served."""
+        crd = self._crd
+        return isinstance(error, APIError) and is_about(error.status, crd.group, crd.plural, ref.name)
+
+    def _look(self, ref: ObjectRef, tries: ObjectTries, refused: MigrateError) -> None:
+        self._session.pool.add(self.lane, partial(self._look_at, ref, tries, refused), first=True)
+
+    async def _look_at(self, ref: ObjectRef, tries: ObjectTries, refused: MigrateError) -> Health:
         """Ask whether an object is gone, once a write was answered 404: an admission webhook may have said that."""
         try:
             found = await self._session.calls.look_at(self._straight, ref)
@@ -223,60 +234,42 @@ class Rewriter:
             elif action is not Action.RETRY or not self._again_later(
                 ref, partial(self._look_at, ref, tries, refused), tries, error
             ):
-                self._fail(ref, tries.schedule.tries + 1, error)
+                self.tally.failed(ref, tries.schedule.tries + 1, error)
             return health_of(error)
         if found is None:
-            self.settle(ref, Settled.GONE)
+            self._next.gone()
+            self.tally.settled(ref, Settled.GONE)
         elif tries.looked:
-            self._fail(ref, tries.schedule.tries + 1, refused)
+            self.tally.failed(ref, tries.schedule.tries + 1, refused)
         else:  # it may have been made anew in between
             tries.looked, tries.now = True, found
             self._at_once(ref, tries)
         return Health.GOOD
 
-    def _again_later(self, ref: ObjectRef, job: Job, tries: _Try, error: MigrateError) -> bool:
+    def _again_later(self, ref: ObjectRef, job: Job, tries: ObjectTries, error: MigrateError) -> bool:
         return self._session.again_later(f"rewrite {self._crd.name} {ref}", self.lane, job, tries, error)
 
-    def _retry(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
-        if self._again_later(ref, partial(self._rewrite, ref, tries), tries, error):
+    def _retry(self, ref: ObjectRef, tries: ObjectTries, error: MigrateError) -> None:
+        over = health_of(error) is not Health.GOOD and self._clock.is_over(anyio.current_time())
+        if not over and self._again_later(ref, partial(self._rewrite, ref, tries), tries, error):
             return
         if cause_of(error) is Cause.CONFLICT and not tries.plain:
             self._session.pool.add(self.lane, partial(self._leave, ref, tries, error), first=True)
             return
-        self._fail(ref, tries.schedule.tries, error)
-        if self._last_answer < tries.began and health_of(error) is not Health.GOOD:
+        self.tally.failed(ref, tries.schedule.tries + over, error)
+        if over or (self._clock.last_answer < tries.began and health_of(error) is not Health.GOOD):
             # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
-            self.stop(Stopped(failed("NothingGetsThrough", error)))
+            untried = f" ({count} object(s) were not tried)" if (count := self.tally.untried) > 0 else ""
+            self.stop(Stopped(failed("NothingGetsThrough", error, message=f"{error}{untried}")))
 
-    async def _leave(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> Health:
+    async def _leave(self, ref: ObjectRef, tries: ObjectTries, error: MigrateError) -> Health:
         """An object that others write all the time: an empty patch cannot conflict, and leaves its managedFields."""
         if await self._owners.may_be_left(ref):
             tries.plain = True
             self._at_once(ref, tries)
         else:
-            self._fail(ref, tries.schedule.tries, error)
+            self.tally.failed(ref, tries.schedule.tries, error)
         return Health.GOOD
-
-    def _fail(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
-        status = error.status if isinstance(error, APIError) else None
-        failure = Failure(
-            namespace=ref.namespace,
-            name=ref.name,
-            code=status.code if status else 0,
-            reason=reason_of(error),
-            message=status.message if status else str(error),
-            attempts=attempts,
-        )
-        self._counts["failed"] += 1
-        if len(self.failures) < KEPT_FAILURES:
-            self.failures.append(failure)
-        self._session.emit(ObjectFailed(self._crd.name, failure))
-        self._done_with_one()
-
-    def _done_with_one(self) -> None:
-        self._pending -= 1
-        if self._pending <= self._enough:
-            self._fewer.set()
 
     def hold(self, *, held: bool) -> None:
         """Send nothing more for now, or go on."""
@@ -294,11 +287,5 @@ class Rewriter:
         """Stop this CRD: what has not been sent is not sent any more."""
         self._stop = self._stop or why
         self.lane.close()
-        self._fewer.set()
+        self.tally.wake()
         self._free.set()
-
-    def check_failures(self) -> None:
-        """Raise Stopped if objects failed."""
-        if failures := self._counts["failed"]:
-            message = f"{failures} object(s) could not be rewritten; storedVersions is left as it is"
-            raise Stopped(CRDResult(Outcome.INCOMPLETE, "ObjectsFailed", message))

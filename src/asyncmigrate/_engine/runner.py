@@ -64,7 +64,8 @@ async def run(
         unfinished: what an earlier run left, as `Report.unfinished` has it: only these CRDs are migrated, and of those
             whose spec has not changed since only the objects that are not known to be done. None migrates every stale
             CRD.
-        max_in_flight: requests under way at once, over all CRDs, 32 by default.
+        max_in_flight: requests under way at once, over all CRDs, 32 by default; beside them up to half as many that
+            have been out for more than a second.
         rate: at most so many objects a second, over all CRDs; None, the default, for as many as the server takes.
         settle: how many seconds ago a CRD's storage version must have moved before its objects are listed, 45 by
             default. A write that began before the move may be stored in the old version up to 34 s after it, and a slow
