@@ -241,7 +241,6 @@ NESTED = [
     "a: &x 1\nb: *x\nc: " + "[" * 100_000,
     "a: &x\n  b: *x\n",
     LAUGHS,
-    "apiVersion: v1\nkind: List\nitems: &x\n- apiVersion: v1\n  kind: List\n  items: *x\n",
     "a: !!python/object/apply:os.system [exit]\n",
 ]
 
@@ -250,6 +249,11 @@ NESTED = [
 def test_nesting_and_aliases_do_not_blow_up(text: str) -> None:
     with pytest.raises(ManifestError):
         found_in(text.encode())
+
+
+def test_list_that_is_in_itself_ends() -> None:
+    text = "apiVersion: v1\nkind: List\nitems: &x\n- apiVersion: v1\n  kind: List\n  items: *x\n"
+    assert found_in(text.encode() + b"---\n" + CRD_TEXT.encode()) == [MANIFEST["metadata"]["name"]]
 
 
 def test_aliases_mean_what_they_stand_for() -> None:
