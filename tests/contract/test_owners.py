@@ -264,6 +264,9 @@ async def test_object_that_is_written_all_the_time_is_migrated_and_its_owners_ar
         await update(bed, first, "v1", "busy", name=name, spec={"b": str(before)})
 
     found = await migrate_beside(bed, write, retry_policy=BRIEF)
+    if bed.minor < 37:  # an empty patch could remove them all, should a version be dropped at this moment
+        assert (found.outcome, found.failures[0].reason) == (Outcome.INCOMPLETE, "Conflict")
+        return
     assert (found.outcome, found.objects.rewritten) == (Outcome.MIGRATED, 1)
     assert {(o.manager, o.objects, o.fields) for o in found.owners_left} == {("flux", 1, ()), ("busy", 1, ())}
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v2"}

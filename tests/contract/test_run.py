@@ -106,7 +106,10 @@ async def test_an_object_is_rewritten_through_the_version_that_it_was_written_in
         for e in events
         if isinstance(e, RequestSent) and e.method == "PATCH" and "widgets/" in e.target
     )
-    assert rewrites == ["v1alpha1/namespaces/default/widgets/w-0", "v1beta1/namespaces/default/widgets/new"]
+    # Before 1.37 an object with old entries is watched when it is written, through the storage version.
+    through = "v1alpha1" if bed.minor >= 37 else "v1beta1"
+    wanted = [f"{through}/namespaces/default/widgets/w-0", "v1beta1/namespaces/default/widgets/new"]
+    assert rewrites == sorted(wanted)
     assert bed.stored_api_versions(f"widgets.{bed.group}") == {"v1beta1"}
 
 
