@@ -110,9 +110,9 @@ class Migration:
             outcome=result.outcome,
             reason=result.reason,
             message=result.message,
-            objects=self._rewriter.objects,
+            objects=self._rewriter.tally.objects,
             trimmed_by=self._trimmed_by(result),
-            failures=tuple(self._rewriter.failures),
+            failures=tuple(self._rewriter.tally.failures),
             progress=self._progress,
             pruning=self._pruning.found if self._pruning else None,
             refused=result.refused,
@@ -163,7 +163,7 @@ class Migration:
                 if not self._options.dry_run:
                     tasks.start_soon(watch.keep, self._rewriter)
                 await self._rewrite_all()
-                self._rewriter.check_failures()
+                self._rewriter.tally.check_failures()
                 decision = await self._trimmer.trim(self._crd, self._confirm)
                 tasks.cancel_scope.cancel()
                 return decision
@@ -280,14 +280,14 @@ class Migration:
 
     async def _hand_over(self, page: Page, proof: Proof) -> None:
         """Give a page's objects to be rewritten, but for those that are proven."""
-        self._rewriter.listed(len(page.items))
+        self._rewriter.tally.listed(len(page.items))
         self._session.emit(PageListed(self._plan.name, len(page.items), page.remaining))
         now = self._session.calls.clock.now
         not_after = "" if now is None else stamp_of(now)
         for ref in page.items:
             how = proof(ref, not_after)
             if how is not None and not self._owners.are_due(ref):
-                self._rewriter.settle(ref, how)
+                self._rewriter.tally.settled(ref, how)
             else:
                 await self._session.pace()
                 await self._rewriter.until_free()

@@ -6,22 +6,21 @@ from functools import partial
 
 import anyio
 
-from asyncmigrate._engine.crd_result import NOT_SERVED, CRDResult, Stopped, failed
+from asyncmigrate._engine.crd_result import NOT_SERVED, Stopped, failed
+from asyncmigrate._engine.object_tally import ObjectTally
 from asyncmigrate._engine.owner_moves import OwnerMoves
 from asyncmigrate._engine.pool import Job, Lane
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD, ObjectRef, Resource
-from asyncmigrate._results.report import Failure, Objects, Outcome
 from asyncmigrate._rules.decisions.versions import access_version, rewrite_version
 from asyncmigrate._rules.errors.causes import Cause, cause_of
-from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, reason_of
+from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of
 from asyncmigrate._rules.safety.resource_versions import is_newer
 from asyncmigrate._rules.safety.seen_objects import SeenObjects
-from asyncmigrate.errors import APIError, ConfigError, MigrateError
-from asyncmigrate.events import ObjectFailed, ObjectSettled, Settled
+from asyncmigrate.errors import ConfigError, MigrateError
+from asyncmigrate.events import Settled
 
 _CONFLICTS_AT_ONCE = 3  # tries without a wait; a guess: an object that is written more often than that is rare
-KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
 
 
 class _Try(Tries, kw_only=True):
@@ -30,7 +29,6 @@ class _Try(Tries, kw_only=True):
     known: Settled | None = None  # it is in the storage version, and only its managedFields are to be moved
     conflicts: int = 0
     refused: bool = False  # as one that is another by now, or that is invalid
-
     straight: bool = False  # go through the storage version, whatever the object was written in
     looked: bool = False  # a GET found it, after a 404
     changed: bool = False  # it is not as it was known: look at it before the next write
@@ -48,6 +46,7 @@ class Rewriter:
         self.sent = 0
         self._last_answer = -1.0
         self._current = SeenObjects()  # what the server found unchanged
+        self.tally = ObjectTally(crd.name, session.emit)
         self._use(crd)
         self.count_anew("")
 
@@ -68,11 +67,7 @@ class Rewriter:
         """
         self._since = since
         self._owners.count_anew()
-        self._counts = dict.fromkeys(Objects.__struct_fields__, 0)
-        self.failures: list[Failure] = []
-        self._pending = 0
-        self._enough = 0  # `_fewer` is set when no more than so many objects are unsettled
-        self._fewer = anyio.Event()
+        self.tally.count_anew()
 
     async def begin_again(self, crd: CRD, since: str) -> None:
         """Wait for what is in flight, and count anew for another list, of the objects of `crd` as it is now."""
@@ -81,10 +76,6 @@ class Rewriter:
             self._current = SeenObjects()
         self._use(crd)
         self.count_anew(since)
-
-    @property
-    def objects(self) -> Objects:
-        return Objects(**self._counts)
 
     def _resource(self, ref: ObjectRef, tries: _Try | None) -> Resource:
         if tries is not None and tries.straight:
@@ -95,11 +86,6 @@ class Rewriter:
             found = self._resources[ref.written_as] = self._crd.resource(version or "")
         return found
 
-    def listed(self, count: int) -> None:
-        """Count objects that are to be added or are proven."""
-        self._counts["listed"] += count
-        self._pending += count
-
     def is_current(self, ref: ObjectRef) -> bool:
         """Tell an object that an earlier list of this run showed in just this state, and the server found unchanged."""
         return bool(self._since) and ref in self._current
@@ -109,17 +95,10 @@ class Rewriter:
         tries = None if known is None else _Try(began=0.0, known=known)
         self._session.pool.add(self.lane, partial(self._rewrite, ref, tries))
 
-    def settle(self, ref: ObjectRef, how: Settled) -> None:
-        """Count an object that needs no more work."""
-        self._counts[how] += 1
-        self._session.emit(ObjectSettled(self._crd.name, ref.namespace, ref.name, how))
-        self._done_with_one()
-
     async def until_pending(self, most: int) -> None:
         """Wait until no more than `most` objects are unsettled; raises Stopped where that will not be."""
-        while self._stop is None and self._pending > most:
-            self._enough, self._fewer = most, anyio.Event()
-            await self._fewer.wait()
+        while self._stop is None and self.tally.pending > most:
+            await self.tally.fewer_than(most)
         self.check()
 
     def check(self) -> None:
@@ -138,13 +117,13 @@ class Rewriter:
         self._last_answer = anyio.current_time()
         session.pool.answered(self.lane, self._last_answer - began)
         if isinstance(after, Settled):
-            self.settle(ref, after)
+            self.tally.settled(ref, after)
         elif after == ref.resource_version and not self._dry_run:
             self._current.add(ref)
             earlier = bool(self._since) and is_newer(after, self._since)
-            self.settle(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
+            self.tally.settled(ref, Settled.REWRITTEN if earlier else Settled.UNCHANGED)
         else:
-            self.settle(ref, Settled.REWRITTEN)
+            self.tally.settled(ref, Settled.REWRITTEN)
         return Health.GOOD
 
     async def _write(self, ref: ObjectRef, tries: _Try | None) -> str | Settled:
@@ -197,7 +176,7 @@ class Rewriter:
             tries.refused = tries.changed = True
             self._at_once(ref, tries)
         else:
-            self._fail(ref, tries.schedule.tries + 1, error)
+            self.tally.failed(ref, tries.schedule.tries + 1, error)
 
     def _look_again(self, ref: ObjectRef, tries: _Try, error: MigrateError) -> None:
         """After a conflict: the next write is made for the object as it is by then, at first without a wait."""
@@ -223,12 +202,12 @@ class Rewriter:
             elif action is not Action.RETRY or not self._again_later(
                 ref, partial(self._look_at, ref, tries, refused), tries, error
             ):
-                self._fail(ref, tries.schedule.tries + 1, error)
+                self.tally.failed(ref, tries.schedule.tries + 1, error)
             return health_of(error)
         if found is None:
-            self.settle(ref, Settled.GONE)
+            self.tally.settled(ref, Settled.GONE)
         elif tries.looked:
-            self._fail(ref, tries.schedule.tries + 1, refused)
+            self.tally.failed(ref, tries.schedule.tries + 1, refused)
         else:  # it may have been made anew in between
             tries.looked, tries.now = True, found
             self._at_once(ref, tries)
@@ -243,7 +222,7 @@ class Rewriter:
         if cause_of(error) is Cause.CONFLICT and not tries.plain:
             self._session.pool.add(self.lane, partial(self._leave, ref, tries, error), first=True)
             return
-        self._fail(ref, tries.schedule.tries, error)
+        self.tally.failed(ref, tries.schedule.tries, error)
         if self._last_answer < tries.began and health_of(error) is not Health.GOOD:
             # Not this object is at fault: nothing of this CRD got through for as long as its budget lasted.
             self.stop(Stopped(failed("NothingGetsThrough", error)))
@@ -254,29 +233,8 @@ class Rewriter:
             tries.plain = True
             self._at_once(ref, tries)
         else:
-            self._fail(ref, tries.schedule.tries, error)
+            self.tally.failed(ref, tries.schedule.tries, error)
         return Health.GOOD
-
-    def _fail(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
-        status = error.status if isinstance(error, APIError) else None
-        failure = Failure(
-            namespace=ref.namespace,
-            name=ref.name,
-            code=status.code if status else 0,
-            reason=reason_of(error),
-            message=status.message if status else str(error),
-            attempts=attempts,
-        )
-        self._counts["failed"] += 1
-        if len(self.failures) < KEPT_FAILURES:
-            self.failures.append(failure)
-        self._session.emit(ObjectFailed(self._crd.name, failure))
-        self._done_with_one()
-
-    def _done_with_one(self) -> None:
-        self._pending -= 1
-        if self._pending <= self._enough:
-            self._fewer.set()
 
     def hold(self, *, held: bool) -> None:
         """Send nothing more for now, or go on."""
@@ -294,11 +252,5 @@ class Rewriter:
         """Stop this CRD: what has not been sent is not sent any more."""
         self._stop = self._stop or why
         self.lane.close()
-        self._fewer.set()
+        self.tally.wake()
         self._free.set()
-
-    def check_failures(self) -> None:
-        """Raise Stopped if objects failed."""
-        if failures := self._counts["failed"]:
-            message = f"{failures} object(s) could not be rewritten; storedVersions is left as it is"
-            raise Stopped(CRDResult(Outcome.INCOMPLETE, "ObjectsFailed", message))
