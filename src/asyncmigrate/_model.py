@@ -77,6 +77,10 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     def served_versions(self) -> tuple[str, ...]:
         return tuple(v.name for v in self.versions if v.served)
 
+    def has_version(self, name: str) -> bool:
+        """Tell whether `spec.versions` has it, served or not."""
+        return any(v.name == name for v in self.versions)
+
     @property
     def storage_api_version(self) -> str:
         """The apiVersion of the storage version: `group/version`."""

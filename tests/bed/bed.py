@@ -159,10 +159,12 @@ class Bed(ABC):
     async def clean_up(self) -> None:
         for path in (*self.leftovers, *(f"{CRDS}/{name}" for name in self.made)):
             await self.http.delete(path)
-        with anyio.fail_after(30):
+        # The server takes a CRD away once its objects are gone, and tries that again ever more slowly where it fails.
+        with anyio.fail_after(60):
             for name in self.made:
                 while (await self.http.get(f"{CRDS}/{name}")).status_code != 404:
                     await anyio.sleep(0.05)
+                    await self.http.delete(f"{CRDS}/{name}")
 
 
 class EmbeddedBed(Bed):

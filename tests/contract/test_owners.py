@@ -406,6 +406,27 @@ async def test_what_a_schema_divides_otherwise_is_left_and_stays_protected(
     assert (await applied(bed, after, "v2", "flux", spec={"a": "1"}))["spec"] == {"a": "1"}
 
 
+async def test_schemas_that_become_alike_during_the_run_let_all_entries_be_moved(bed: Bed) -> None:
+    def crd_of(storage: str, old: Manifest) -> Manifest:
+        fields = {"v1": old, "v2": LABELS}
+        spec = {v: {"type": "object", "properties": {"it": it}} for v, it in fields.items()}
+        schemas = {v: {"type": "object", "properties": {"spec": s}} for v, s in spec.items()}
+        return crd(bed.group, storage, "v1", "v2", schemas=schemas)
+
+    whole = LABELS | {"x-kubernetes-map-type": "atomic"}
+    first = await bed.apply_crd(crd_of("v1", whole))
+    await applied(bed, first, "v1", "flux", spec={"it": {"x": "1"}})
+    after = await bed.apply_crd(crd_of("v2", whole))
+
+    async def make_alike(name: str, before: int) -> None:
+        if name == "w" and before == 1:
+            await bed.apply_crd(crd_of("v2", LABELS))
+
+    found = await migrate_beside(bed, make_alike)
+    assert (found.outcome, found.owners_left) == (Outcome.MIGRATED, ())
+    assert versions(await read(bed, after, "v2")) == {"v2"}
+
+
 async def test_report_says_who_has_written_through_which_version(bed: Bed) -> None:
     both = await bed.apply_crd(widgets(bed, "v1", "v1", "v2"))
     await applied(bed, both, "v1", "flux", name="w-0", spec={"a": "1"})

@@ -18,6 +18,7 @@ from asyncmigrate._engine.planner import plan
 from asyncmigrate._output import words
 from asyncmigrate._output.tables import console_for, plan_table
 from asyncmigrate._results.plan import Decision, Plan
+from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.testing import ApiServer
 
 GROUP = "demo.example.com"
@@ -63,7 +64,7 @@ def lesson(made: Plan) -> str:
     new = len(made.by_decision(Decision.NEW))
     waited = words.duration(new * UNFIXED_SECONDS)
     return (
-        f"{words.count(new, 'new CRD')} answered NotFound at once: the whole plan took {words.duration(made.seconds)}. "
+        f"{count(new, 'new CRD')} answered NotFound at once: the whole plan took {words.duration(made.seconds)}. "
         f"Waiting out a retry back-off for each ({UNFIXED_SECONDS} s) would have cost {waited}."
     )
 

@@ -15,6 +15,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _KIND = re.compile(r"(crds?|customresourcedefinitions?(\.apiextensions\.k8s\.io)?)/", re.IGNORECASE)
 
 
+_RECURSIVE = click.option("-R", "--recursive", is_flag=True, help="Read the folders given with -f and all below them.")
+
+
 class Duration(click.ParamType[float]):
     """Seconds from `30`, `30s`, `1m30s`, `500ms`; 0 means no bound, as in kubectl."""
 
@@ -98,7 +101,7 @@ def choice(command: F) -> F:
             metavar="SELECTOR",
             help="Only CRDs with these labels, such as `app=web,tier!=cache`.",
         ),
-        click.option("-R", "--recursive", is_flag=True, help="Read the folders given with -f and all below them."),
+        _RECURSIVE,
         click.option(
             "-f",
             "--filename",
@@ -113,9 +116,18 @@ def choice(command: F) -> F:
 
 
 def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str) -> CRDOptions:
+    _check_recursive(files, recursive=recursive)
+    return CRDOptions(tuple(map(_name, names)), files, recursive, selector)
+
+
+def _check_recursive(files: tuple[str, ...], *, recursive: bool) -> None:
     if recursive and not files:
         raise click.UsageError("-R goes with -f")
-    return CRDOptions(tuple(_KIND.sub("", n, count=1) for n in names), files, recursive, selector)
+
+
+def _name(named: str) -> str:
+    """A CRD's name, which may be written as `crd/NAME`."""
+    return _KIND.sub("", named, count=1)
 
 
 class DropOptions(msgspec.Struct, frozen=True):
@@ -133,7 +145,7 @@ def drop(command: F) -> F:
     fields = {"name": "crd", "version": "version", "owners": "owners", "files": "filename", "recursive": "recursive"}
     command = _bundle("drop", _drop, fields)(command)
     for option in (
-        click.option("-R", "--recursive", is_flag=True, help="Read the folders given with -f and all below them."),
+        _RECURSIVE,
         click.option(
             "-f",
             "--filename",
@@ -154,9 +166,8 @@ def drop(command: F) -> F:
 
 
 def _drop(name: str, version: str | None, files: tuple[str, ...], *, owners: bool, recursive: bool) -> DropOptions:
-    if recursive and not files:
-        raise click.UsageError("-R goes with -f")
-    return DropOptions(_KIND.sub("", name, count=1), version, owners, files, recursive)
+    _check_recursive(files, recursive=recursive)
+    return DropOptions(_name(name), version, owners, files, recursive)
 
 
 class StateOptions(msgspec.Struct, frozen=True):

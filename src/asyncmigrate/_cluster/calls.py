@@ -126,7 +126,7 @@ class Calls:
         return WrongAddressError(f"{url} answers 404 and names no CRD ({words}): check the server address and its path")
 
     async def list_crds(self, *, selector: str = "", token: str = "", limit: int = CRD_PAGE_LIMIT) -> CRDPage:
-        query = _query(limit=limit, continue_=token, labelSelector=selector)
+        query = page_query(limit=limit, token=token, labelSelector=selector)
         request = Request("GET", f"{_CRDS}?{query}", _GET_CRD)
         try:
             page = crds.crd_page(await self._send(request, "list CRDs"))
@@ -140,13 +140,13 @@ class Calls:
         self, resource: Resource, *, current: str, token: str = "", limit: int, within: float | None = None
     ) -> Page:
         """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`."""
-        query = _query(limit=limit, continue_=token)
+        query = page_query(limit=limit, token=token)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
         return objects.page(await self._send(request, f"list {resource.plural}.{resource.group}", within), current)
 
     async def list_whole(self, resource: Resource, *, token: str = "", limit: int) -> tuple[list[dict[str, Any]], str]:
         """List objects in full: a page of them, and the continue token."""
-        query = _query(limit=limit, continue_=token)
+        query = page_query(limit=limit, token=token)
         request = Request("GET", f"{resource.path}?{query}", _GET_CRD)
         return objects.whole_objects(await self._send(request, f"read {resource.plural}.{resource.group}"))
 
@@ -286,6 +286,7 @@ def _sooner(a: float | None, b: float | None) -> float | None:
     return min(a, b) if a is not None and b is not None else a if b is None else b
 
 
-def _query(*, limit: int, continue_: str, **others: str) -> str:
-    pairs = {"limit": limit, "continue": continue_, **others}
+def page_query(*, limit: int, token: str, **others: str) -> str:
+    """The query that asks for one page of a list; an empty token, for the first one, is left out."""
+    pairs = {"limit": limit, "continue": token, **others}
     return urlencode({k: v for k, v in pairs.items() if v})

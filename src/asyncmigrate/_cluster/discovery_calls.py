@@ -5,9 +5,7 @@ Each is one request, over the `Calls` of a session.
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
-from asyncmigrate._cluster.calls import Calls
+from asyncmigrate._cluster.calls import Calls, page_query
 from asyncmigrate._cluster.decode import uses
 from asyncmigrate._cluster.decode.uses import APIResource, HookPage, OwnedPage
 
@@ -38,16 +36,12 @@ async def owned_page(
     calls: Calls, resource: APIResource, owner: tuple[str, str], *, token: str, limit: int
 ) -> OwnedPage:
     """List metadata: a page, counted by the versions in which objects name `owner`, a group and a kind, as theirs."""
-    target = f"{resource.path}?{_query(token, limit)}"
+    target = f"{resource.path}?{page_query(limit=limit, token=token)}"
     body = await calls.get(target, f"list {resource.named}", accept=_MANY_OBJECTS)
     return uses.owned_page(body, *owner)
 
 
 async def hook_page(calls: Calls, resource: APIResource, kind: str, *, token: str, limit: int) -> HookPage:
     """List webhook configurations, admission policies or bindings: a page."""
-    target = f"{resource.path}?{_query(token, limit)}"
+    target = f"{resource.path}?{page_query(limit=limit, token=token)}"
     return uses.hook_page(await calls.get(target, f"list {resource.plural}"), kind)
-
-
-def _query(token: str, limit: int) -> str:
-    return urlencode({k: v for k, v in {"limit": limit, "continue": token}.items() if v})

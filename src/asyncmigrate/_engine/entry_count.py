@@ -60,7 +60,8 @@ class EntryCount:
             message, reason = "the CRD serves no version, so that they cannot be listed", "NoServedVersion"
             if crd.served_versions:
                 reason = "StorageVersionNotServed"
-                message = f"the storage version is not served, and no served version is its like: serve {_storage(crd)}"
+                serve = f"serve {crd.storage_version}"
+                message = f"the storage version is not served, and no served version is its like: {serve}"
             self.not_checked = (NotChecked(what=what, reason=reason, message=message),)
             return
         try:
@@ -96,7 +97,3 @@ class EntryCount:
                 if version != self._crd.storage_version:
                     self._counts[version] = self._counts.get(version, 0) + 1
                     self._examples.setdefault(version, str(ref))
-
-
-def _storage(crd: CRD) -> str:
-    return crd.storage_version or "it"

@@ -126,26 +126,30 @@ class Migration:
 
     async def _migrate(self) -> CRDResult:
         decision = await self._go_over()
+        self._check_stays_fine(decision)
         passes = Counter([decision.reason])
         while decision.trim is Trim.AGAIN and decision.fresh is not None and self._may_go_on(passes):
             await self._begin_again(decision.fresh, decision.message)
             decision = await self._go_over()
+            self._check_stays_fine(decision)
             passes[decision.reason] += 1
         return self._ended(decision)
+
+    def _check_stays_fine(self, decision: TrimDecision) -> None:
+        """Raise Stopped if only managedFields were to be moved, and storedVersions do not prove the rest any more."""
+        fresh = decision.fresh
+        if not self._plan.only_cleans or fresh is None or decision.trim not in {Trim.YES, Trim.AGAIN}:
+            return
+        if fresh.stored_versions != (fresh.storage_version,):
+            message = "its storedVersions became stale during the run: run without --clean-only, which does both"
+            raise Stopped(CRDResult(Outcome.INCOMPLETE, STALE, message))
 
     def _may_go_on(self, passes: Counter[str]) -> bool:
         outages = passes[AFTER_OUTAGE.reason]
         return outages < _PASSES_AFTER_OUTAGES and passes.total() - outages < _PASSES
 
     async def _begin_again(self, crd: CRD, why: str) -> None:
-        """Prepare another list, from the CRD as it is now.
-
-        Raises:
-            Stopped: it became stale, and only managedFields were to be moved: what storedVersions proved is not so.
-        """
-        if self._plan.only_cleans and crd.stored_versions != (crd.storage_version,):
-            message = "its storedVersions became stale during the run: run without --clean-only, which does both"
-            raise Stopped(CRDResult(Outcome.INCOMPLETE, STALE, message))
+        """Prepare another list, from the CRD as it is now."""
         self._crd = crd
         await self._rewriter.begin_again(crd, self._since)
         self._session.emit(CRDRelisted(self._plan.name, why))

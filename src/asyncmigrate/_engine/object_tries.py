@@ -17,7 +17,6 @@ class ObjectTries(Tries, kw_only=True):
     tried: bool = False
     conflicts: int = 0
     refused: bool = False  # as one that is another by now, or that is invalid
-
     straight: bool = False  # go through the storage version, whatever the object was written in
     looked: bool = False  # a GET found it, after a 404
     changed: bool = False  # it is not as it was known: look at it before the next write

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +15,15 @@ from asyncmigrate._options import ManagedFields
 from asyncmigrate._results.report import OwnersLeft
 from asyncmigrate._rules.decisions.versions import access_version
 from asyncmigrate._rules.errors.classify import Operation
-from asyncmigrate._rules.safety.managed_fields import LeftEntry, Views, are_due, moved, united, versions_to_read
+from asyncmigrate._rules.safety.managed_fields import (
+    LeftEntry,
+    Views,
+    are_due,
+    left_as_they_are,
+    moved,
+    united,
+    versions_to_read,
+)
 from asyncmigrate._rules.safety.structure import Apart, differences
 from asyncmigrate.errors import ConflictError, MigrateError
 from asyncmigrate.events import Settled
@@ -35,13 +42,13 @@ class OwnerMoves:
         self._dry_run = dry_run
         self._robs = True
         self._robbed: dict[tuple[str, str, str], tuple[ManagedFieldsEntry, ...]] = {}
-        self._apart: dict[str, Apart] = {}
         self.count_anew()
 
     def use(self, crd: CRD) -> None:
         """Go on with a CRD as it is now."""
         self._crd = crd
         self._through = crd.resource(access_version(crd) or "")
+        self._apart: dict[str, Apart] = {}
 
     def count_anew(self) -> None:
         self._left: dict[tuple[str, str], OwnersLeft] = {}
@@ -81,8 +88,7 @@ class OwnerMoves:
 
     def leave(self, ref: ObjectRef) -> None:
         """Count an object whose managedFields were left as they are."""
-        old = [e for e in ref.entries if e.api_version != self._crd.storage_api_version]
-        self._note(tuple(LeftEntry(e.manager, e.api_version) for e in old))
+        self._note(left_as_they_are(ref.entries, self._crd))
 
     def need_guard(self, ref: ObjectRef) -> bool:
         """Tell an object that must not be written unseen, nor if another write came in between.
@@ -90,7 +96,11 @@ class OwnerMoves:
         The server removes all its managedFields if one of them is in a version that is dropped in this moment, or whose
         webhook is gone by now.
         """
-        return self._robs and bool(ref.written_as) and (self._crd.webhook or bool(_old(ref.entries, self._crd)))
+        return (
+            self._robs
+            and bool(ref.written_as)
+            and (self._crd.webhook or bool(left_as_they_are(ref.entries, self._crd)))
+        )
 
     def tests_uid(self, ref: ObjectRef) -> bool:
         """Tell an object that is written only if it is the one that was listed."""
@@ -116,7 +126,7 @@ class OwnerMoves:
             self._note(after.left)
             return None
         answer = await self._write(ref, after.entries)
-        if _old(answer.entries, self._crd) - _old(after.entries, self._crd):
+        if not {*left_as_they_are(answer.entries, self._crd)} <= {*left_as_they_are(after.entries, self._crd)}:
             # It took none of them and says nothing: 1.37 with a webhook that has gone just now, or admission.
             self.leave(answer)
         else:
@@ -152,7 +162,7 @@ class OwnerMoves:
         answer = await self._session.calls.write_entries(self._through, ref, entries, dry_run=self._dry_run)
         before = entries if entries is not None else ref.entries
         # Where all could be converted, who removed them is an admission webhook: that is how it is to be.
-        robbed = self._robs and not self._dry_run and not answer.entries and _old(before, self._crd)
+        robbed = self._robs and not self._dry_run and not answer.entries and left_as_they_are(before, self._crd)
         if robbed:
             self._robbed[_key(ref)] = before
             raise self._conflict(ref, f"the server removed {len(before)} managedFields entries, which are not back yet")
@@ -191,8 +201,3 @@ class OwnerMoves:
 
 def _key(ref: ObjectRef) -> tuple[str, str, str]:
     return ref.namespace, ref.name, ref.uid
-
-
-def _old(entries: Iterable[ManagedFieldsEntry], crd: CRD) -> set[tuple[str, str]]:
-    """Who owns fields in which other version than the storage version."""
-    return {(e.manager, e.api_version) for e in entries if e.api_version != crd.storage_api_version}

@@ -10,7 +10,6 @@ from asyncmigrate._engine.crd_result import Stopped, failed
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._model import CRD
 from asyncmigrate._results.report import TrimmedBy
-from asyncmigrate._rules.decisions.decide import STALE
 from asyncmigrate._rules.errors.classify import Action, Operation
 from asyncmigrate._rules.safety.trim import Trim, TrimDecision, may_trim
 from asyncmigrate.errors import MigrateError, TransportError
@@ -41,9 +40,7 @@ class Trimmer:
             confirm(decision.fresh)
             if decision.trim is Trim.ALREADY:
                 self.trimmed_by = TrimmedBy.THIS_RUN if self._unanswered else TrimmedBy.OTHERS
-            if decision.trim is Trim.YES and not self._trims:
-                return TrimDecision(Trim.NO, STALE, "its storedVersions became stale during the run", decision.fresh)
-            if decision.trim is not Trim.YES or decision.fresh is None:
+            if decision.trim is not Trim.YES or decision.fresh is None or not self._trims:
                 return decision
             if await self._write(decision.fresh, crd, lost):
                 self.trimmed_by = None if self._dry_run else TrimmedBy.THIS_RUN

@@ -9,6 +9,7 @@ from rich.console import Console
 from asyncmigrate._observers.display import Plain
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
+from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.events import Event, RequestSent, Retrying
 
 _LINE_SECONDS = 5.0
@@ -27,7 +28,7 @@ class Looking(Plain):
         match event:
             case RequestSent():
                 self._answered += 1
-                said = f"{words.count(self._answered, 'request')} answered"
+                said = f"{count(self._answered, 'request')} answered"
             case Retrying(error=error, wait=wait):
                 said = f"{error}: trying again in {words.duration(wait)}"
         if said and time.monotonic() >= self._next:

@@ -15,6 +15,7 @@ from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 from asyncmigrate._results.report import CRDReport, Outcome
+from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
@@ -81,7 +82,7 @@ class Tally:
     @property
     def decided(self) -> str:
         parts = [f"{words.number(n)} {d}" for d in Decision if (n := self.decisions[d])]
-        return f"looked up {words.count(self.decisions.total(), 'CRD')}: {', '.join(parts)}"
+        return f"looked up {count(self.decisions.total(), 'CRD')}: {', '.join(parts)}"
 
     @property
     def running(self) -> str:
@@ -89,14 +90,14 @@ class Tally:
         rate = done / max(time.monotonic() - self.began, 0.001)
         left = f", {words.duration((total - done) / rate)} left" if rate and total > done else ""
         failed = f", {words.number(self.failed)} failed" if self.failed else ""
-        retries = f", {words.count(self.retries, 'retry', 'retries')}" if self.retries else ""
+        retries = f", {count(self.retries, 'retry', 'retries')}" if self.retries else ""
         settling = ""
         if self.settling:
             until = max(0.0, max(self.settling.values()) - time.monotonic())
-            settling = f", {words.count(len(self.settling), 'CRD')} listed in {words.duration(until)}"
+            settling = f", {count(len(self.settling), 'CRD')} listed in {words.duration(until)}"
         return (
-            f"{words.number(self.finished)} of {words.count(self.stale, 'CRD')}, "
-            f"{words.number(done)} of {words.count(total, 'object')}, {words.number(rate)}/s"
+            f"{words.number(self.finished)} of {count(self.stale, 'CRD')}, "
+            f"{words.number(done)} of {count(total, 'object')}, {words.number(rate)}/s"
             f"{left}{failed}{retries}{settling}"
         )
 

@@ -11,6 +11,7 @@ from asyncmigrate._output.droppable_fields import droppable_fields
 from asyncmigrate._output.report_json import API_VERSION
 from asyncmigrate._results.droppable import Droppable, DropReason, VersionUse
 from asyncmigrate._rules.decisions.drop_reasons import OWNERS_REASONS
+from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate._rules.decisions.writer_words import NAMED, writer_words
 
 
@@ -31,7 +32,7 @@ def droppable_json(found: Droppable) -> str:
 
 def droppable_text(found: Droppable) -> RenderableType:
     """For each version a line with the verdict, and below it why, and what to do."""
-    listed = "" if found.objects is None else f", {words.count(found.objects, 'object')}"
+    listed = "" if found.objects is None else f", {count(found.objects, 'object')}"
     stored = ", ".join(found.stored_versions) or "empty"
     head = f"{found.name}: storage version {found.storage_version}, storedVersions {stored}{listed}"
     if not found.versions:

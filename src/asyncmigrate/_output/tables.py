@@ -13,6 +13,7 @@ from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean, line
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
+from asyncmigrate._rules.decisions.phrases import count
 
 _ALL_ROWS = 20  # so few CRDs are all shown
 _STYLES = {
@@ -103,7 +104,7 @@ def _failures(crd: CRDReport) -> Text:
     for failures in by_cause.values():
         example = failures[0]
         named = f"{example.namespace}/{example.name}" if example.namespace else example.name
-        more = f"{words.count(len(failures), 'object')}, such as " if len(failures) > 1 else ""
+        more = f"{count(len(failures), 'object')}, such as " if len(failures) > 1 else ""
         cause = f"{example.code or 'no answer'} {example.reason}: {example.message}"
         tries = f" (tried {example.attempts} times)" if example.attempts > 1 else ""
         lines.append(line(f"  {more}{named}: {cause}{tries}", "red"))

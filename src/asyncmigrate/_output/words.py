@@ -7,16 +7,13 @@ from collections import Counter
 from asyncmigrate._results.droppable import VersionUse
 from asyncmigrate._results.plan import Changes, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
+from asyncmigrate._rules.decisions.phrases import count
 
 _NAMED_FIELDS = 5  # of one manager; the rest is in the JSON
 
 
 def number(value: float) -> str:
     return f"{value:,.0f}"
-
-
-def count(value: int, one: str, many: str = "") -> str:
-    return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:

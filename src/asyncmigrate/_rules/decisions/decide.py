@@ -6,6 +6,7 @@ import msgspec
 
 from asyncmigrate._model import CRD
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision
+from asyncmigrate._rules.decisions.phrases import and_words
 from asyncmigrate._rules.decisions.versions import access_version
 
 _NAMED_FIELDS = 5  # in a sentence; the rest is in the JSON
@@ -56,12 +57,11 @@ def _manifest_problem(live: CRD | None, manifest: CRD) -> Verdict | None:
         )
         return Decision.BLOCKED, "NoStorageVersion", message
     if len(storage) > 1:
-        message = f"the manifest marks {_and(storage)} as storage, so the API server would refuse it: keep one"
+        message = f"the manifest marks {and_words(storage)} as storage, so the API server would refuse it: keep one"
         return Decision.BLOCKED, "ManyStorageVersions", message
     if live is None:
         return None
-    known = {v.name for v in manifest.versions}
-    if live.storage_version and live.storage_version not in known:
+    if live.storage_version and not manifest.has_version(live.storage_version):
         message = (
             f"objects are stored in {live.storage_version}, which the manifest no longer has: upgrade first "
             f"to a release that has both {live.storage_version} and {storage[0]}"
@@ -113,7 +113,7 @@ def _live_decision(live: CRD | None, *, allow_pruning: bool, clean_only: bool) -
     return (
         Decision.STALE,
         "OldStoredVersions",
-        f"objects may be stored in {_and(old)}: to be brought to {storage}{note}",
+        f"objects may be stored in {and_words(old)}: to be brought to {storage}{note}",
     )
 
 
@@ -164,7 +164,3 @@ def compare(live: CRD, manifest: CRD) -> Changes:
         unserved=tuple(n for n, v in has.items() if n in had and had[n].served and not v.served),
         storage_moves_to=moves if moves != live.storage_version else None,
     )
-
-
-def _and(names: tuple[str, ...] | list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -30,7 +30,8 @@ from asyncmigrate._results.droppable import (
     NotChecked,
     OwnedObjects,
 )
-from asyncmigrate._rules.decisions.writer_words import NAMED, and_words, count, writers_words
+from asyncmigrate._rules.decisions.phrases import and_words, count
+from asyncmigrate._rules.decisions.writer_words import NAMED, writers_words
 
 OWNERS_REASONS = ("OwnersInIt", "OwnersInGoneVersion")
 
@@ -57,7 +58,7 @@ class VersionFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_crd(self) -> bool:
-        return any(v.name == self.version for v in self.crd.versions)
+        return self.crd.has_version(self.version)
 
     @property
     def gone(self) -> list[str]:

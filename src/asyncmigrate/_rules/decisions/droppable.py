@@ -18,7 +18,7 @@ def versions_to_drop(crd: CRD, used: Iterable[str] = ()) -> tuple[str, ...]:
 
 def has_or_had(crd: CRD, version: str) -> bool:
     """Tell whether a CRD has a version, or objects may still be stored in it."""
-    return version in crd.stored_versions or any(v.name == version for v in crd.versions)
+    return version in crd.stored_versions or crd.has_version(version)
 
 
 def version_use(facts: VersionFacts) -> VersionUse:

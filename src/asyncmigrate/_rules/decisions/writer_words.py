@@ -1,10 +1,9 @@
-"""Who wrote in a version and when, in words; and how words are put together."""
+"""Who wrote in a version and when, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from asyncmigrate._model import Writer
+from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate._rules.safety.stamps import seconds_of
 
 NAMED = 3  # in a sentence
@@ -42,12 +41,3 @@ def _span(seconds: float) -> str:
         if seconds >= size:
             return count(int(seconds // size), unit)
     return "less than a second"
-
-
-def count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
-
-
-def and_words(names: Sequence[str]) -> str:
-    """`v1`, `v1 and v2`, `v1, v2 and v3`."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -40,12 +40,18 @@ class MovedEntries(msgspec.Struct, frozen=True):
     left: tuple[LeftEntry, ...] = ()
 
 
+def left_as_they_are(entries: Iterable[ManagedFieldsEntry], crd: CRD) -> tuple[LeftEntry, ...]:
+    """The entries that are not in the storage version."""
+    current = crd.storage_api_version
+    return tuple(LeftEntry(e.manager, e.api_version) for e in entries if e.api_version != current)
+
+
 def are_due(ref: ObjectRef, crd: CRD, *, keep: bool, robs: bool) -> bool:
     """Tell whether an object's managedFields are to be moved.
 
     `keep` leaves them where they are; but a server that `robs`, one of 1.36 or before, might remove them all.
     """
-    if all(e.api_version == crd.storage_api_version for e in ref.entries):
+    if not left_as_they_are(ref.entries, crd):
         return False
     return not keep or (robs and (crd.webhook or any(not _is_known(e, crd) for e in ref.entries)))
 
@@ -79,8 +85,7 @@ def moved(
         if _updates(after.entries) > max(_MOST_UPDATES, _updates(entries)):
             after = mapping.moved(entries, splits=False)
     except (UnreadableFieldsError, RecursionError):
-        old = [e for e in entries if e.api_version != crd.storage_api_version]
-        return MovedEntries(entries, tuple(LeftEntry(e.manager, e.api_version) for e in old))
+        return MovedEntries(entries, left_as_they_are(entries, crd))
     return after
 
 
@@ -90,7 +95,7 @@ def _updates(entries: Iterable[ManagedFieldsEntry]) -> int:
 
 def _is_known(entry: ManagedFieldsEntry, crd: CRD) -> bool:
     group, _, version = entry.api_version.rpartition("/")
-    return group == crd.group and any(v.name == version for v in crd.versions)
+    return group == crd.group and crd.has_version(version)
 
 
 class _Mapping(msgspec.Struct, frozen=True):
