@@ -49,13 +49,19 @@ class PlanOptions(Options, frozen=True, kw_only=True):
         allow_pruning: migrate even if the storage version's schema lacks fields that older objects may have.
         clean_only: not stale CRDs are to be worked on, but those whose objects may have managedFields in old versions.
         drop: a version of which is to be said for each CRD whether it can be dropped.
-        counts: say how many objects wait, and whether conversion webhooks answer; without, only rights are looked at.
+        counts_within: seconds to wait for the number of objects and for conversion webhooks, once all CRDs are looked
+            up and our rights are known; 0 does not ask, None waits until each has answered or had its 5 s.
     """
 
     allow_pruning: bool = False
     clean_only: bool = False
     drop: str | None = None
-    counts: bool = True
+    counts_within: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within = self.counts_within
+        _check(within is None or within >= 0, f"counts_within is {within}: it must be at least 0 seconds")
 
 
 class RunOptions(Options, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
                 "requires": [],
             },
             "objectsWaiting": 3,
+            "unanswered": False,
             "missingRights": [],
             "webhookError": None,
             "prunes": [],
@@ -307,6 +308,15 @@ async def test_on_a_terminal_it_shows_the_plan_and_asks(
     assert ("migrated" in shown) is migrated
     assert ("nothing was written" in shown) is not migrated
     assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1" if migrated else "v1alpha1"}
+
+
+async def test_the_question_does_not_wait_for_a_webhook_that_hangs(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    embedded.server.faults.delay(60, verb="list", resource=f"widgets.{embedded.group}")
+    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, b"no\n")
+    assert code == 0
+    assert "still asking 1 CRD" in shown
+    assert shown.index("still asking") < shown.index("[y/N]")
 
 
 async def test_ctrl_c_ends_the_question(embedded: EmbeddedBed, tmp_path: Path) -> None:

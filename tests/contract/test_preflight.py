@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from asyncmigrate import Decision, Outcome, PolicyRule, plan, run
-from tests.bed.bed import Bed
+from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.bed.webhook import open_webhook
 
@@ -49,14 +50,31 @@ async def test_without_counts_a_plan_looks_at_rights_alone(bed: Bed) -> None:
     await stale(bed, 1)
     name = f"widgets.{bed.group}"
     async with bed.cluster() as cluster:
-        made = await plan(cluster, names=[name], counts=False)
+        made = await plan(cluster, names=[name], counts_within=0)
         assert (made.crds[0].decision, made.crds[0].waiting, made.requests) == (Decision.STALE, None, 2)
         assert (await run(cluster, made, settle=0)).crds[0].outcome is Outcome.MIGRATED
     await bed.grant("upgrader", ("get",), API, (CRDS,))
     await stale(bed, 0)
     async with bed.cluster("upgrader") as cluster:
-        [found] = (await plan(cluster, names=[name], counts=False)).crds
+        [found] = (await plan(cluster, names=[name], counts_within=0)).crds
     assert (found.decision, found.reason) == (Decision.BLOCKED, "RightsMissing")
+
+
+async def test_counts_that_do_not_come_in_time_are_not_waited_for(embedded: EmbeddedBed) -> None:
+    await stale(embedded, 2)
+    hangs = embedded.server.faults.delay(60, verb="list", resource=f"widgets.{embedded.group}")
+    async with embedded.cluster() as cluster:
+        with anyio.fail_after(20):
+            [found] = (await plan(cluster, names=[f"widgets.{embedded.group}"], counts_within=0.05)).crds
+    assert hangs.hits == 1
+    assert (found.decision, found.waiting, found.unanswered) == (Decision.STALE, None, True)
+
+
+async def test_counts_that_come_in_time_are_in_the_plan(bed: Bed) -> None:
+    await stale(bed, 2)
+    async with bed.cluster() as cluster:
+        [found] = (await plan(cluster, names=[f"widgets.{bed.group}"], counts_within=20)).crds
+    assert (found.waiting, found.unanswered) == (2, False)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])

@@ -40,6 +40,8 @@ from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate.errors import MigrateError, StateError
 from asyncmigrate.events import Event, RunFinished
 
+_PATIENCE = 1.0  # seconds that a person who is to be asked waits for counts; a guess: most servers take much less
+
 
 class OutputOptions(msgspec.Struct, frozen=True):
     """How to print: `output` is table or json; `verbose` counts the -v."""
@@ -136,7 +138,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Output
                 display,
                 allow_pruning=job.allow_pruning,
                 clean_only=job.clean_only,
-                counts=job.ask,  # for whoever is asked: what a run meets it finds out by itself
+                counts_within=_PATIENCE if job.ask else 0,  # what a run meets it finds out by itself
                 max_in_flight=most,
             )
         if job.ask and made.stale and not await _confirmed(made, show):
@@ -245,7 +247,7 @@ async def _plan(
     allow_pruning: bool,
     clean_only: bool = False,
     drop: str | None = None,
-    counts: bool = True,
+    counts_within: float | None = PlanOptions().counts_within,
     max_in_flight: int = PlanOptions().max_in_flight,
 ) -> Plan:
     return await plan(
@@ -257,7 +259,7 @@ async def _plan(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,
-        counts=counts,
+        counts_within=counts_within,
         max_in_flight=max_in_flight,
         observers=[display],
     )

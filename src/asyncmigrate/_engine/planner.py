@@ -46,7 +46,7 @@ async def plan(
     allow_pruning: bool = False,
     clean_only: bool = False,
     drop: str | None = None,
-    counts: bool = True,
+    counts_within: float | None = _DEFAULTS.counts_within,
     max_in_flight: int = _DEFAULTS.max_in_flight,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
@@ -70,8 +70,10 @@ async def plan(
             with stale storedVersions is blocked.
         drop: a version, such as v1alpha1: say of each CRD that has it, or whose storedVersions name it, whether it can
             be dropped, as `droppable` does.
-        counts: count the objects that wait, and ask conversion webhooks whether they answer. Without it only rights are
-            looked at: one webhook that hangs holds the plan up for some seconds, and `run` finds out by itself.
+        counts_within: how many seconds to wait for the number of objects of each stale CRD and for its conversion
+            webhook, once all CRDs are looked up and our rights are known. What has not answered by then is in the plan
+            as `unanswered`, and `run` finds out by itself. 0 does not ask at all; None, the default, waits until each
+            has answered or has had 5 s.
         max_in_flight: requests under way at once, 32 by default.
         retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
         webhook_policy: the same where a webhook does not answer.
@@ -89,7 +91,7 @@ async def plan(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,
-        counts=counts,
+        counts_within=counts_within,
         max_in_flight=max_in_flight,
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
@@ -126,7 +128,7 @@ class _Planner:
         self._decide_live = partial(decide, allow_pruning=options.allow_pruning, clean_only=options.clean_only)
         self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
-        self._preflight = Preflight(session, self._lane, counts=options.counts)
+        self._preflight = Preflight(session, within=options.counts_within)
         self._drop = options.drop
         self._drop_check = DropCheck(session)
         self._manifests: dict[str, Found] = {}
@@ -195,6 +197,7 @@ class _Planner:
         while self._pending:
             self._none_pending = anyio.Event()
             await self._none_pending.wait()
+        self._preflight.hurry()
 
     async def _look_up(self, name: str, tries: Tries | None) -> Health:
         """Try once; NotFound is an answer, at once. Only what holds for every CRD is raised."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
 import msgspec
 
@@ -19,13 +21,16 @@ from asyncmigrate.errors import APIError, MigrateError
 class Preflight:
     """Looks at stale CRDs. What it cannot find out holds nothing up: the run itself will tell.
 
-    Rights decide before the first write. The rest, `counts`, is for a person who reads the plan.
+    Rights decide before the first write. The rest is for a person who reads the plan: they wait for it `within` so many
+    seconds (see PlanOptions.counts_within).
     """
 
-    def __init__(self, session: Session, lane: Lane, *, counts: bool) -> None:
+    def __init__(self, session: Session, *, within: float | None) -> None:
         self._session = session
-        self._lane = lane
-        self._counts = counts
+        self._lane = session.pool.lane(windowed=False)
+        self._within = math.inf if within is None else within
+        self._hurries = False
+        self._counting: set[anyio.CancelScope] = set()
         self._asking = anyio.Lock()
         self._everywhere: dict[Right, bool] | None = None
 
@@ -40,18 +45,37 @@ class Preflight:
             return msgspec.structs.replace(
                 plan, decision=Decision.BLOCKED, reason="RightsMissing", message=_advice(rules), missing=rules
             )
-        return await self._count(plan, crd, version) if self._counts else plan
+        return await self._count_in_time(plan, crd, version) if self._within else plan
+
+    def hurry(self) -> None:
+        """All CRDs are looked up: from now on counts are waited for only so long."""
+        self._hurries = True
+        for scope in self._counting:
+            scope.deadline = anyio.current_time() + self._within
+
+    async def _count_in_time(self, plan: CRDPlan, crd: CRD, version: str) -> CRDPlan:
+        with anyio.CancelScope() as scope:
+            if self._hurries:
+                scope.deadline = anyio.current_time() + self._within
+            self._counting.add(scope)
+            try:
+                return await self._count(plan, crd, version)
+            finally:
+                self._counting.remove(scope)
+        return msgspec.structs.replace(plan, unanswered=True)
 
     async def _count(self, plan: CRDPlan, crd: CRD, version: str) -> CRDPlan:
         """How many objects wait, and whether a webhook converts the first of them."""
+        # A lane for each CRD: one whose webhook hangs takes its share of the requests in flight, and no more.
+        lane = self._session.pool.lane(windowed=False)
         try:
-            page = await self._first_object(crd, version)
+            page = await self._first_object(lane, crd, version)
         except MigrateError as error:
             return _with_webhook_error(plan, _webhook_error(error) if crd.webhook else "")
         waiting = len(page.items) + (page.remaining or 0) if page.remaining or not page.continue_token else None
         plan = msgspec.structs.replace(plan, waiting=waiting)
         if crd.webhook and page.items:
-            return _with_webhook_error(plan, await self._rehearse(crd.resource(version), page.items[0]))
+            return _with_webhook_error(plan, await self._rehearse(lane, crd.resource(version), page.items[0]))
         return plan
 
     async def _may(self, right: Right, crd: CRD) -> bool:
@@ -78,7 +102,7 @@ class Preflight:
         except MigrateError:
             return True
 
-    async def _first_object(self, crd: CRD, version: str) -> Page:
+    async def _first_object(self, lane: Lane, crd: CRD, version: str) -> Page:
         async def ask() -> Page:
             current = crd.storage_api_version
             return await self._session.calls.list_page(
@@ -86,17 +110,17 @@ class Preflight:
             )
 
         return await self._session.ask(
-            Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief
+            Operation.LIST, lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief
         )
 
-    async def _rehearse(self, resource: Resource, ref: ObjectRef) -> str:
+    async def _rehearse(self, lane: Lane, resource: Resource, ref: ObjectRef) -> str:
         """Rewrite one object in a dry run, which has it converted: empty where the webhook answers."""
 
         async def ask() -> str:
             return await self._session.calls.rewrite(resource, ref, dry_run=True, within=BRIEF_SECONDS)
 
         try:
-            await self._session.pool.call(self._lane, ask)
+            await self._session.pool.call(lane, ask)
         except MigrateError as error:
             return _webhook_error(error)
         return ""

@@ -57,6 +57,7 @@ def _found(crd: CRDPlan) -> dict[str, Any]:
     return {
         "changes": _changes(crd.changes),
         "objectsWaiting": crd.waiting,
+        "unanswered": crd.unanswered,
         "missingRights": crd.missing,
         "webhookError": crd.webhook_error or None,
         "prunes": crd.live.pruned if crd.live else (),

@@ -57,7 +57,11 @@ def plan_table(plan: Plan) -> RenderableType:
     hidden = Counter(c.decision for c in plan.crds) - Counter(c.decision for c in rows)
     if hidden:
         parts.append(Text(f"not shown: {', '.join(f'{words.number(n)} {d}' for d, n in hidden.items())}", "dim"))
-    parts += [line(said) for said in (*words.drop_lines(plan), words.plan_line(plan), words.step_line(plan)) if said]
+    parts += [
+        line(said)
+        for said in (*words.drop_lines(plan), words.plan_line(plan), words.step_line(plan), words.unanswered_line(plan))
+        if said
+    ]
     return Group(*parts)
 
 

@@ -46,6 +46,16 @@ def plan_line(plan: Plan) -> str:
     return f"{count(len(plan.crds), 'CRD')}: {', '.join(parts) or 'nothing to look at'}"
 
 
+def unanswered_line(plan: Plan) -> str:
+    """One line on what the plan did not wait for; empty if it waited for all."""
+    waiting = [c for c in plan.crds if c.unanswered]
+    webhooks = sum(c.live is not None and c.live.webhook for c in waiting)
+    if not waiting:
+        return ""
+    what = count(webhooks, "webhook") if webhooks == len(waiting) else count(len(waiting), "CRD")
+    return f"… still asking {what}: the plan does not wait for that"
+
+
 def step_line(plan: Plan) -> str:
     """One line on how large a step the manifests are; empty without manifests."""
     summary = plan.summary

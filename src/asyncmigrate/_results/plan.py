@@ -83,6 +83,7 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
         refused: the cluster could not be reached or refused us, which is why the decision is `failed`.
         waiting: how many objects a stale CRD has; None where the server does not say.
         missing: the rights that a migration needs and we have not, which is why the decision is `blocked`.
+        unanswered: the objects were not counted, or the webhook not asked, in the time that there was for it.
         webhook_error: what asking a stale CRD's conversion webhook came to; empty where it answers or there is none.
         droppable: whether the version that was asked about can be dropped; None if there is no such version.
     """
@@ -95,6 +96,7 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes | None = None
     refused: bool = False
     waiting: int | None = None
+    unanswered: bool = False
     missing: tuple[PolicyRule, ...] = ()
     webhook_error: str = ""
     droppable: Droppable | None = None
