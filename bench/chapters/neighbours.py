@@ -43,6 +43,7 @@ async def measure(results: Results, folder: Path, *, quick: bool) -> None:
     sizes = QUICK if quick else Sizes()
     await slow_ones(results, sizes)
     await hanging_ones(results, sizes)
+    await busy_ones(results, sizes)
     await denied_ones(results, sizes)
     await given_up(results, sizes)
 
@@ -62,6 +63,8 @@ def set_faults(server: ApiServer, what: str, plurals: Collection[str]) -> None:
             faults.delay(SLOW, verb="patch", resource=resource)
         elif what == "hanging":
             faults.hang(HANGS, verb="patch", resource=resource)
+        elif what == "busy":
+            faults.deny(code=429, message="too many requests", details={"retryAfterSeconds": 1}, resource=resource)
         else:
             faults.deny(resource=resource)
 
@@ -111,19 +114,31 @@ async def slow_ones(results: Results, sizes: Sizes) -> None:
 
 
 async def hanging_ones(results: Results, sizes: Sizes) -> None:
-    # By their names the healthy ones come last.
-    bad, good = names("hanging", sizes.hanging), names("healthy", 5)
+    bad = names("hanging", sizes.hanging)
+    ratios, note = await five_beside("hanging", bad, sizes)
+    results.add(at_most(1.15, f"5 CRDs beside {sizes.hanging} that hang", "the five alone", ratios, note))
+
+
+async def busy_ones(results: Results, sizes: Sizes) -> None:
+    bad = names("busy", 10)
+    ratios, note = await five_beside("busy", bad, sizes)
+    what = f"5 CRDs beside {len(bad)} that a webhook answers 429"
+    results.add(at_most(1.1, what, "the five alone", ratios, note))
+
+
+async def five_beside(what: str, bad: list[str], sizes: Sizes) -> tuple[list[float], str]:
+    """How many times as long five healthy CRDs take beside bad ones; by their names the healthy ones come last."""
+    good = names("healthy", 5)
     with embedded() as scene:
         for plural in (*bad, *good):
             scene.do(add_objects, plural, 60 if plural in bad else sizes.healthy, {"size": 1})
-        await others_take(scene, "hanging", (), good)
+        await others_take(scene, what, (), good)
         alone, beside = [], []
         for _ in range(sizes.rounds):
-            alone.append(await others_take(scene, "hanging", (), good))
-            beside.append(await others_take(scene, "hanging", bad, good))
+            alone.append(await others_take(scene, what, (), good))
+            beside.append(await others_take(scene, what, bad, good))
     ratios = [b / a for a, b in zip(alone, beside, strict=True)]
-    note = f"{statistics.median(beside):.2f} s, {statistics.median(alone):.2f} s"
-    results.add(at_most(1.15, f"5 CRDs beside {sizes.hanging} that hang", "the five alone", ratios, note))
+    return ratios, f"{statistics.median(beside):.2f} s, {statistics.median(alone):.2f} s"
 
 
 async def whole(scene: Scene, plural: str, what: str, bad: Collection[str], *, wait: float = 150.0) -> Report:
