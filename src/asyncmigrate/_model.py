@@ -86,6 +86,11 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
         """The apiVersion of the storage version: `group/version`."""
         return f"{self.group}/{self.storage_version}"
 
+    @property
+    def domain(self) -> str:
+        """The last two labels of its group: one operator's CRDs mostly share them, and often their webhook too."""
+        return ".".join(self.group.rsplit(".", 2)[-2:])
+
     def resource(self, version: str) -> Resource:
         return Resource(group=self.group, version=version, plural=self.plural, namespaced=self.scope == "Namespaced")
 

@@ -76,7 +76,7 @@ class EntryCount:
             self.not_checked = (not_checked(what, error),)
 
     async def _list(self) -> None:
-        lister = Lister(self._session, self._crd, self._session.pool.lane())
+        lister = Lister(self._session, self._crd, self._session.pool.lane(kin=self._crd.domain))
         progress = Progress()
         while not lister.done:
             page = await lister.next_page()

@@ -21,8 +21,9 @@ import anyio
 from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._rules.errors.classify import Health, health_of
 from asyncmigrate._rules.flow.lane_queue import LaneQueue
+from asyncmigrate._rules.flow.lane_share import LaneShare, Sent
 from asyncmigrate._rules.flow.latency_window import LatencyWindow
-from asyncmigrate._rules.flow.share import LaneShare, Sent, Share
+from asyncmigrate._rules.flow.share import Share
 from asyncmigrate._rules.flow.window import Window
 from asyncmigrate.errors import MigrateError
 
@@ -39,8 +40,8 @@ Job = Callable[[], Awaitable[Health]]
 class Lane(LaneShare):
     """The jobs of one CRD, and how many of them may run at once; without a window, as many as there are workers."""
 
-    def __init__(self, window: Window | None, depth: LatencyWindow | None) -> None:
-        super().__init__(known=window is None)
+    def __init__(self, window: Window | None, depth: LatencyWindow | None, *, kin: str = "") -> None:
+        super().__init__(known=window is None, kin=kin)
         self.window = window
         self.depth = depth
         self.ready = LaneQueue[Job]()
@@ -98,8 +99,9 @@ class Pool:
                     self._aging.cancel()
                 tasks.cancel_scope.cancel()
 
-    def lane(self, *, windowed: bool = True) -> Lane:
-        return Lane(Window(self.size), LatencyWindow(self.size)) if windowed else Lane(None, None)
+    def lane(self, *, windowed: bool = True, kin: str = "") -> Lane:
+        """A lane; if lanes of the same `kin` hang, it is tried after others of which nothing is known."""
+        return Lane(Window(self.size), LatencyWindow(self.size), kin=kin) if windowed else Lane(None, None)
 
     def answered(self, lane: Lane, seconds: float) -> None:
         """Note how long an answer took that says how busy the server is: one of many of the same kind."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncmigrate._rules.flow.share import LONG, LaneShare, Sent, Share
+from asyncmigrate._rules.flow.lane_share import LONG, LaneShare, Sent
+from asyncmigrate._rules.flow.share import Share
 
 SECONDS = st.sampled_from((0.001, 0.005, 0.02, 0.1, 0.5, 0.99, 1.5, 10.0))
 
@@ -17,8 +18,8 @@ SECONDS = st.sampled_from((0.001, 0.005, 0.02, 0.1, 0.5, 0.99, 1.5, 10.0))
 class Player(LaneShare):
     """A lane whose requests each take so many seconds, and that sends at most so many at once."""
 
-    def __init__(self, seconds: float, most: int = 1000, *, known: bool = False) -> None:
-        super().__init__(known=known)
+    def __init__(self, seconds: float, most: int = 1000, *, known: bool = False, kin: str = "") -> None:
+        super().__init__(known=known, kin=kin)
         self.takes = seconds
         self.most = most
         self.done = 0
@@ -79,11 +80,15 @@ class Game:
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(1, 40),
-    takes=st.lists(st.tuples(SECONDS, st.integers(1, 50)), min_size=1, max_size=60),
+    takes=st.lists(st.tuples(SECONDS, st.integers(1, 50), st.sampled_from("abc")), min_size=1, max_size=60),
     known=st.booleans(),
 )
-def test_no_lane_starves_and_the_sum_is_bounded(size: int, takes: list[tuple[float, int]], known: bool) -> None:  # noqa: FBT001
-    players = [Player(seconds, most, known=known) for seconds, most in takes]
+def test_no_lane_starves_and_the_sum_is_bounded(
+    size: int,
+    takes: list[tuple[float, int, str]],
+    known: bool,  # noqa: FBT001
+) -> None:
+    players = [Player(seconds, most, known=known, kin=kin) for seconds, most, kin in takes]
     game = Game(size, *players)
     game.play(60.0, most=1000)
     # A lane in debt waits until each other has had LONG as well, at 1 ms or more a permit.
@@ -142,6 +147,37 @@ def test_forty_that_hang_hold_up_five_that_come_last_for_a_second_at_most() -> N
     game = Game(32, *(Player(10.0, 1) for _ in range(40)), *quick)
     game.play(2.0)
     assert all(player.done >= 0.9 * 8 / 5 / 0.01 for player in quick)
+
+
+@pytest.mark.parametrize("size", [3, 8, 32])
+@pytest.mark.parametrize("many", [60, 300])
+def test_however_many_of_one_kin_hang_those_of_another_begin_soon(size: int, many: int) -> None:
+    hanging = [Player(10.0, 1, kin="hanging.example") for _ in range(many)]
+    quick = [Player(0.01, 4, kin="healthy.example") for _ in range(5)]
+    game = Game(size, *hanging, *quick)
+    game.play(2.0)
+    assert all(player.done for player in quick)
+    assert sum(player.done for player in quick) >= 1.5 / 0.01
+
+
+def test_a_suspect_has_its_turn_beside_a_quick_one_that_never_ends() -> None:
+    quick = Player(0.01, known=True)
+    hanging = [Player(10.0, 1, kin="a") for _ in range(20)]
+    suspects = [Player(0.01, 1, kin="a") for _ in range(20)]
+    game = Game(32, quick, *hanging, *suspects)
+    game.play(3.0)
+    assert all(player.done for player in suspects)
+
+
+def test_a_budget_of_one_is_shared_with_a_lane_of_which_nothing_is_known() -> None:
+    quick, unknown = Player(0.01, known=True), Player(0.01)
+    game = Game(32, quick)
+    game.play(1.0)
+    game.size = 1
+    game.players.append(unknown)
+    game.share.wait(unknown, waits=True)
+    game.play(1.0)
+    assert unknown.done
 
 
 def test_those_that_hang_leave_half_free_while_nobody_else_wants_it() -> None:

@@ -9,108 +9,26 @@
   would, which leaves half of the shared budget free: whoever comes next waits for nobody's webhook.
 - A lane of which nothing is known yet may turn out to be such. So an eighth is kept for those that have answered, and
   its first request is taken for one of these sooner.
+- One dead webhook may serve a hundred lanes. A lane is a suspect while requests of its kin are out for long: it goes
+  after all others of which nothing is known, and these may have half of the eighth that is kept.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
-from enum import IntEnum
+from collections import Counter, deque
 from itertools import count
 from typing import Generic, TypeVar
 
-LONG = 1.0  # seconds
-LONG_AT_FIRST = 0.15  # for a lane's first request; a guess: most servers are quicker, and it costs little if not
+from asyncmigrate._rules.flow.lane_share import LONG, LONG_AT_FIRST, Kind, LaneShare, Sent
+
 _LEAST = 0.001  # what a request costs at least, and so how often others can go before a lane that is in debt
-_KEPT = 8  # the part that is kept for lanes that have answered
-_RECENT = 0.2  # the weight of a lane's newest answer in its mean
+_KEPT = 8  # the part that is kept for lanes that have answered; of it half for lanes that are no suspects
 _RECENT_OF_ALL = 0.02
-
-
-class Kind(IntEnum):
-    """What is known of a lane."""
-
-    QUICK = 0
-    UNKNOWN = 1
-    SLOW = 2
-
-
 _ALL = tuple(Kind)
 
-
-class LaneShare:
-    """What one lane holds and has had; `known` tells one that needs no first answer to be trusted."""
-
-    def __init__(self, *, known: bool = False) -> None:
-        self.known = known
-        self.kind = Kind.QUICK if known else Kind.UNKNOWN
-        self.out: dict[Sent, None] = {}  # the oldest first
-        self.apart = 0  # of them
-        self._mean: float | None = None
-        self._was_long = False
-        self._late = 0
-        self.had = 0.0  # virtual time
-        self.waits = False
-        self.place = -1  # among those that hold nothing
-        self.queued: Kind | None = None
-
-    @property
-    def in_flight(self) -> int:
-        return len(self.out)
-
-    def seconds(self, usual: float) -> float:
-        """What a request of it takes."""
-        return usual if self._mean is None else self._mean
-
-    def weight(self, now: float, virtual: float, usual: float) -> float:
-        """What it holds (in flight, times the seconds or the longer wait of each), and had beyond others."""
-        weight = max(0.0, self.had - virtual)
-        for oldest in self.out:
-            seconds = usual if self._mean is None else self._mean
-            return weight + len(self.out) * max(seconds, now - oldest.at)
-        return weight
-
-    def prove(self) -> None:
-        self.known = True
-        self._note_kind()
-
-    def turned_late(self) -> None:
-        self._late += 1
-        self._note_kind()
-
-    def answered(self, seconds: float, *, late: bool) -> None:
-        self._was_long = seconds >= LONG
-        self._mean = seconds if self._mean is None else self._mean + _RECENT * (seconds - self._mean)
-        self.given_back(late=late)
-
-    def given_back(self, *, late: bool) -> None:
-        self._late -= late
-        self._note_kind()
-
-    def _note_kind(self) -> None:
-        if self._late or self._was_long:
-            self.kind = Kind.SLOW
-        else:
-            self.kind = Kind.QUICK if self.known else Kind.UNKNOWN
-
-
 L = TypeVar("L", bound=LaneShare)
-
-
-class Sent:
-    """One permit, from when it is given until the answer."""
-
-    __slots__ = ("apart", "at", "cost", "landed", "lane", "late", "unknown")
-
-    def __init__(self, lane: LaneShare, at: float, cost: float) -> None:
-        self.lane = lane
-        self.at = at
-        self.cost = cost
-        self.apart = False
-        self.late = False
-        self.unknown = False
-        self.landed = False
 
 
 class _Waiting(Generic[L]):
@@ -140,6 +58,7 @@ class Share(Generic[L]):
         self._unknown = 0
         self._busy = 0  # lanes
         self._busy_apart = 0
+        self._late_kin: Counter[str] = Counter()
         self._waiters = 0
         self._waiting = tuple(_Waiting[L]() for _ in Kind)
         # By how long each may be out, the oldest first.
@@ -171,16 +90,29 @@ class Share(Generic[L]):
         if not beside:  # too few to set any apart
             return self._best(now, *_ALL) if self.in_flight < most else None
         room = self.in_flight - min(self._apart, beside) < most
-        quick, unknown, slow = self._waiting
-        found = None
-        if room and self._unknown + max(0, self._apart - beside) < most - math.ceil(most / _KEPT):
-            found = self._best(now, Kind.QUICK, Kind.UNKNOWN)
-        elif room:
-            found = self._best(now, Kind.QUICK) or self._alone(now)
+        found = self._best_of_quick_and_unknown(now, most) if room else None
+        slow = self._waiting[Kind.SLOW]
         if found is not None or not slow:
             return found
-        alone = room and self._apart < most and not quick and not unknown
+        alone = room and self._apart < most and not any(self._waiting[kind] for kind in Kind if kind is not Kind.SLOW)
         return self._best(now, Kind.SLOW) if alone or self._apart < max(1, most // 2) else None
+
+    def _best_of_quick_and_unknown(self, now: float, most: int) -> L | None:
+        self._suspect()
+        kept = math.ceil(most / _KEPT)
+        taken = self._unknown + max(0, self._apart - self._beside)  # what may hang for long
+        if taken < max(1, most - kept):
+            return self._best(now, Kind.QUICK, Kind.UNKNOWN if self._waiting[Kind.UNKNOWN] else Kind.SUSPECT)
+        if self._late_kin and taken < most - max(1, kept // 2):
+            return self._best(now, Kind.QUICK, Kind.UNKNOWN)
+        return self._best(now, Kind.QUICK) or self._alone(now)
+
+    def _suspect(self) -> None:
+        """Have the lane of which nothing is known, and that is next, wait with the suspects if it is one."""
+        unknown = self._waiting[Kind.UNKNOWN]
+        while (first := unknown.first_idle) is not None and self._late_kin[first[2].kin]:
+            first[2].kind = Kind.SUSPECT
+            self._put(first[2])
 
     def late_at(self) -> float:
         """When a request that is out leaves the shared budget; inf where no lane waits for that."""
@@ -199,10 +131,11 @@ class Share(Generic[L]):
         lane.out[sent] = None
         self.in_flight += 1
         kind = lane.kind
-        self._young[kind is Kind.UNKNOWN][1].append(sent)
+        first = kind in {Kind.UNKNOWN, Kind.SUSPECT}
+        self._young[first][1].append(sent)
         if kind is Kind.SLOW:
             self._set_apart(sent)
-        elif kind is Kind.UNKNOWN:
+        elif first:
             sent.unknown = True
             self._unknown += 1
         self._put(lane)
@@ -219,6 +152,10 @@ class Share(Generic[L]):
             lane.apart -= 1
             self._busy_apart -= not lane.apart
         self._unknown -= sent.unknown
+        if sent.late and lane.kin:
+            self._late_kin[lane.kin] -= 1
+            if not self._late_kin[lane.kin]:
+                del self._late_kin[lane.kin]
         if used:
             seconds = now - sent.at
             lane.had += min(LONG, max(_LEAST, seconds)) - sent.cost
@@ -243,6 +180,8 @@ class Share(Generic[L]):
                 sent = young.popleft()
                 if not sent.landed:
                     sent.late = True
+                    if sent.lane.kin:
+                        self._late_kin[sent.lane.kin] += 1
                     sent.lane.turned_late()
                     self._set_apart(sent)
                     self._put(sent.lane)  # type: ignore[arg-type]  # it came from an L
@@ -295,5 +234,5 @@ class Share(Generic[L]):
 
     def _alone(self, now: float) -> L | None:
         """The lane that nobody else is beside: all there is may be its."""
-        found = self._best(now, Kind.UNKNOWN)
+        found = self._best(now, Kind.UNKNOWN, Kind.SUSPECT)
         return found if found is not None and found.in_flight == self.in_flight else None
