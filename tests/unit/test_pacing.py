@@ -21,8 +21,8 @@ async def nothing() -> Health:
 class FakeSender:
     """One CRD's objects, which go out at once or not at all."""
 
-    def __init__(self, *, gets_on: bool = True) -> None:
-        self.lane = Pool(1).lane(windowed=False)
+    def __init__(self, *, gets_on: bool = True, unknown: bool = False) -> None:
+        self.lane = Pool(1).lane(windowed=unknown)
         self.gets_on = gets_on
         self.sent = 0
 
@@ -49,6 +49,17 @@ async def test_a_crd_whose_requests_hang_leaves_the_rate_to_the_others() -> None
             await healthy.send(pace, 200)
             tasks.cancel_scope.cancel()
     assert (hanging.sent, healthy.sent) == (5, 200)
+
+
+async def test_a_crd_of_which_nothing_is_known_has_no_more_places_than_its_window_has_room_for() -> None:
+    pace = Pace(1000, most_ready=32)
+    hanging, healthy = FakeSender(gets_on=False, unknown=True), FakeSender()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hanging.send, pace, 500)
+            await healthy.send(pace, 200)
+            tasks.cancel_scope.cancel()
+    assert (hanging.sent, healthy.sent) == (1, 200)
 
 
 async def test_a_crd_that_is_stopped_while_it_waits_takes_no_place() -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 import anyio
 
 from asyncmigrate._engine.pool import Lane
+from asyncmigrate._rules.flow.lane_share import Kind
 from asyncmigrate._rules.flow.rate_limit import RateLimit
 
 _PAUSE = 0.02  # between looks at a lane that does not move
@@ -28,8 +29,9 @@ class Pace:
 
         Args:
             rate: objects a second.
-            most_ready: how many objects of a CRD may have a place and not be sent yet: of one whose requests hang,
-                hundreds would use up what others could be sent with.
+            most_ready: how many objects of a CRD that answers quickly may have a place and not be sent yet. Of one that
+                hangs, or of which nothing is known, only those have a place that its window has room for: the others
+                would use up what other CRDs could send.
         """
         self._limit = RateLimit(rate) if rate is not None else None
         self._most_ready = most_ready
@@ -61,4 +63,8 @@ class Pace:
             return True
 
     def _is_wanted(self, lane: Lane) -> bool:
-        return not (lane.held or lane.closed) and len(lane.ready) <= self._most_ready
+        if lane.held or lane.closed:
+            return False
+        if lane.kind is Kind.QUICK or lane.window is None:
+            return len(lane.ready) <= self._most_ready
+        return lane.in_flight + len(lane.ready) < lane.window.size

@@ -45,7 +45,7 @@ class Rewriter:
         self._owners.use(crd)
         self._resources: dict[str, Resource] = {}
         self._straight = crd.resource(access_version(crd) or "")
-        self.lane: Lane = self._session.pool.lane()
+        self.lane: Lane = self._session.pool.lane(kin=crd.domain)
         self._clock = CRDClock()
         self._stop: Stopped | None = None
         self._free = anyio.Event()
@@ -111,6 +111,8 @@ class Rewriter:
             self._next.gone()
         else:
             self._next.settled()
+            self._clock.answered(anyio.current_time())
+            self._session.pool.probe(self.lane, probing=False)
         if isinstance(after, Settled):
             self.tally.settled(ref, after)
         elif after == ref.resource_version and not self._dry_run:
@@ -134,17 +136,14 @@ class Rewriter:
 
     def _answered(self, began: float) -> None:
         """Note an answer that is about an object, and not about what is in its way."""
-        now = anyio.current_time()
-        self._session.pool.answered(self.lane, now - began)
-        self._clock.answered(now)
-        self._session.pool.probe(self.lane, probing=False)
+        self._session.pool.answered(self.lane, anyio.current_time() - began)
 
     def _note(self, error: MigrateError, began: float) -> None:
         if health_of(error) is Health.GOOD:
             self._answered(began)
             return
         budget = self._session.policies.choose(error).max_seconds
-        self._clock.failed(cause_of(error), began=began, budget=budget)
+        self._clock.failed(cause_of(error), began=began, now=anyio.current_time(), budget=budget)
         self._session.pool.probe(self.lane, probing=self._clock.probes)
 
     async def _write(self, ref: ObjectRef, tries: ObjectTries | None) -> str | Settled:

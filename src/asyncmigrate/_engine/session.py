@@ -19,7 +19,7 @@ from asyncmigrate._options import Options
 from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_outage, is_webhook_down
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, RetryPolicy, Schedule
 from asyncmigrate._rules.safety.move_age import move_age
-from asyncmigrate.errors import MigrateError, WrongAddressError
+from asyncmigrate.errors import MigrateError, RequestTimeoutError, WrongAddressError
 from asyncmigrate.events import Event, Observer, Retrying
 
 T = TypeVar("T")
@@ -27,11 +27,15 @@ T = TypeVar("T")
 KEEPS_OWNERS = 37  # the first minor version of Kubernetes that keeps managedFields which it cannot convert
 
 
-class Policies(msgspec.Struct, frozen=True):
-    """How long to try: in general, and where a webhook does not answer."""
+class Policies:
+    """How long to try: in general, where a webhook does not answer, and where a request was not answered in time."""
 
-    general: RetryPolicy
-    webhook: RetryPolicy
+    def __init__(self, general: RetryPolicy, webhook: RetryPolicy, request_timeout: float | None) -> None:
+        self.general = general
+        self.webhook = webhook
+        # The first try alone takes the whole time-out, which is more than the usual budget: it would be the last.
+        lost = general.max_seconds + (request_timeout or 0.0)
+        self._no_answer = msgspec.structs.replace(general, max_seconds=lost)
 
     @property
     def brief(self) -> RetryPolicy:
@@ -41,6 +45,8 @@ class Policies(msgspec.Struct, frozen=True):
     def choose(self, error: Exception) -> RetryPolicy:
         if isinstance(error, WrongAddressError):
             return self.brief
+        if isinstance(error, RequestTimeoutError):
+            return self._no_answer
         return self.webhook if is_webhook_down(error) else self.general
 
 
@@ -64,7 +70,7 @@ class Session:
         contacted: bool = False,
     ) -> None:
         self.cluster = cluster
-        self.policies = Policies(options.retry_policy, options.webhook_policy)
+        self.policies = Policies(options.retry_policy, options.webhook_policy, cluster.request_timeout)
         self._observers = tuple(observers)
         self.pool = Pool(options.max_in_flight)
         self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)

@@ -89,6 +89,8 @@ def test_a_webhook_that_is_down_is_told_from_one_that_says_no() -> None:
     assert is_webhook_down(api(500, "InternalError", down))
     assert is_webhook_down(api(500, "InternalError", 'failed calling webhook "a": context deadline exceeded'))
     assert not is_webhook_down(api(500, "InternalError", "conversion webhook for v1 failed: w-1 has no size"))
+    mesh = 'conversion webhook for v1 failed: an error on the server ("no healthy upstream") has prevented the request'
+    assert is_webhook_down(api(500, "InternalError", mesh))
     assert not is_webhook_down(api(403, "Forbidden", "admission webhook denied"))
 
 

@@ -14,9 +14,11 @@ from asyncmigrate._rules.flow.first_request import FirstRequest
 from asyncmigrate._rules.flow.lane_queue import LaneQueue
 
 
-def fail(clock: CRDClock, times: int, *, began: float = 0.0, cause: Cause = Cause.WEBHOOK_DOWN) -> None:
+def fail(
+    clock: CRDClock, times: int, *, began: float = 0.0, takes: float = 0.0, cause: Cause = Cause.WEBHOOK_DOWN
+) -> None:
     for _ in range(times):
-        clock.failed(cause, began=began, budget=150.0 if cause is Cause.WEBHOOK_DOWN else 30.0)
+        clock.failed(cause, began=began, now=began + takes, budget=150.0 if cause is Cause.WEBHOOK_DOWN else 30.0)
 
 
 def test_a_crd_is_over_once_nothing_counted_for_as_long_as_its_budget() -> None:
@@ -38,6 +40,23 @@ def test_the_longest_budget_among_the_causes_counts() -> None:
     fail(clock, 3, cause=Cause.UNREACHABLE)
     assert not clock.is_over(149.0)
     assert clock.is_over(150.0)
+
+
+def test_answers_that_are_lost_at_once_are_no_verdict_until_something_was_tried_again() -> None:
+    clock = CRDClock()
+    fail(clock, 5, takes=60.0, cause=Cause.NO_ANSWER)
+    assert not clock.is_over(60.0)
+    fail(clock, 1, began=61.0, takes=60.0, cause=Cause.NO_ANSWER)
+    assert clock.is_over(121.0)
+
+
+def test_the_time_before_the_last_answer_does_not_count() -> None:
+    clock = CRDClock()
+    clock.answered(40.0)
+    fail(clock, 3, began=0.0, takes=60.0)
+    fail(clock, 3, began=60.0)
+    assert not clock.is_over(189.0)
+    assert clock.is_over(190.0)
 
 
 def test_one_request_that_takes_longer_than_the_budget_is_no_verdict() -> None:
@@ -102,6 +121,23 @@ def test_nothing_is_lost_and_something_is_always_sendable(steps: list[str]) -> N
         taken[job] += 1
     del taken[-1]
     assert taken == put
+
+
+def test_while_probing_fresh_jobs_become_rarer_so_that_retries_do_not_multiply() -> None:
+    queue: LaneQueue[str] = LaneQueue()
+    queue.probing = True
+    queue.later = 1000
+    for number in range(100):
+        queue.add(f"fresh-{number}")
+    taken = []
+    for _ in range(100):
+        queue.add_due("due")
+        while (job := queue.take()) is not None:
+            taken.append(job)
+    assert 5 <= len(taken) - taken.count("due") <= 10
+    queue.probing = False
+    queue.add_due("due")
+    assert [queue.take() for _ in range(3)].count("due") == 1
 
 
 def test_a_retry_goes_before_fresh_jobs_but_not_twice_in_a_row() -> None:

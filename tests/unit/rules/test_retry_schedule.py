@@ -43,6 +43,15 @@ def test_tries_are_bounded_too() -> None:
     assert [schedule.next_wait(policy, 0) is None for _ in range(3)] == [False, False, True]
 
 
+def test_the_largest_budget_so_far_holds() -> None:
+    short, long = (RetryPolicy(max_seconds=seconds, jitter=lambda wait: wait) for seconds in (30, 150))
+    schedule = Schedule()
+    assert schedule.next_wait(short, 31) is None
+    assert schedule.next_wait(long, 31) is not None
+    assert schedule.next_wait(short, 60) is not None
+    assert schedule.next_wait(short, 150) is None
+
+
 @pytest.mark.parametrize("wrong", [{"max_tries": 0}, {"max_seconds": -1}, {"multiplier": 0.5}])
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"max_tries|negative"):

@@ -98,7 +98,9 @@ _WEBHOOK_NOT_CALLED = (
     "failed calling webhook"  # apiserver pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go
 )
 _CONVERSION = "conversion webhook for"  # apiextensions-apiserver pkg/apiserver/conversion/webhook_converter.go
-_CALL_FAILED = 'Post "'  # Go's net/url.Error: only a call that failed carries it
+# Go's net/url.Error, and client-go's words for a 5xx that is no Status (rest/request.go), from a proxy or a mesh: a
+# webhook that cannot convert an object says so in neither.
+_CALL_FAILED = ('Post "', 'an error on the server ("')
 _UNCONVERTIBLE = (
     _CONVERSION,
     "request to convert CR from an invalid group/version",  # apiextensions-apiserver .../conversion/converter.go
@@ -124,7 +126,9 @@ def _cause_of_status(status: Status) -> Cause:
     code = _CODE_OF_REASON.get(status.reason, status.code)
     message = status.message
     if code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        if _WEBHOOK_NOT_CALLED in message or (_CONVERSION in message and _CALL_FAILED in message):
+        if _WEBHOOK_NOT_CALLED in message or (
+            _CONVERSION in message and any(words in message for words in _CALL_FAILED)
+        ):
             return Cause.WEBHOOK_DOWN
         if any(words in message for words in _UNCONVERTIBLE):
             return Cause.UNCONVERTIBLE

@@ -57,12 +57,14 @@ class Schedule:
         self.tries = 0
         self._waits = backoff.expo(base=2)
         self._policy: RetryPolicy | None = None
+        self._budget = 0.0  # seconds
 
     def next_wait(self, policy: RetryPolicy, elapsed: float, at_least: float | None = None) -> float | None:
         """Count a failed try and say how many seconds to wait before the next, or None where it was the last.
 
         Args:
-            policy: may differ from try to try, as the kind of failure does; the waits then start small again.
+            policy: may differ from try to try, as the kind of failure does; the waits then start small again, and the
+                largest budget so far holds: a 503 in the middle of a webhook's outage does not end its 150 s.
             elapsed: seconds since the first try began.
             at_least: the server's Retry-After in seconds. Where the budget cannot hold it the call is over:
                 to come back sooner than asked would be worse than to fail.
@@ -74,6 +76,7 @@ class Schedule:
             self._policy = policy
             self._waits = backoff.expo(base=policy.multiplier, factor=policy.first_wait, max_value=policy.max_wait)
             next(self._waits)
+        self._budget = max(self._budget, policy.max_seconds)
         wait = policy.jitter(self._waits.send(None))
         wait = max(wait, at_least or 0.0)
-        return wait if elapsed + wait <= policy.max_seconds else None
+        return wait if elapsed + wait <= self._budget else None
