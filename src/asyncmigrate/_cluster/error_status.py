@@ -85,11 +85,16 @@ def foreign(response_code: int, headers: Mapping[str, str], body: bytes) -> str 
 
 
 def is_answer(body: bytes) -> bool:
-    """Tell whether an answer to a request is an object of Kubernetes', as all are that an API server gives."""
+    """Tell whether a good answer is an object of Kubernetes', as all are that an API server gives.
+
+    One that has been cut off is taken for one: the next try may bring all of it.
+    """
     try:
         return bool(_decode(body).kind)
-    except UNDECODABLE:
+    except msgspec.ValidationError:
         return False
+    except UNDECODABLE:
+        return body.startswith(b"{")
 
 
 def is_denied(body: bytes) -> bool:
