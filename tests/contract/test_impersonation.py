@@ -34,7 +34,7 @@ async def who(cluster: Cluster) -> dict[str, Any]:
     return found
 
 
-def acting(bed: Bed, user: str = "admin", **fields: object) -> Path:
+def acting(bed: Bed, fields: dict[str, object], user: str = "admin") -> Path:
     """A kubeconfig whose user acts as somebody else."""
     config = json.loads(bed.kubeconfig(user).read_text())
     config["users"][0]["user"] |= fields
@@ -52,7 +52,7 @@ async def stale(bed: Bed) -> str:
 
 
 async def test_a_kubeconfig_s_user_groups_uid_and_extra_arrive(bed: Bed) -> None:
-    path = acting(bed, **{"as": "jane", "as-uid": "u-1", "as-groups": ["devs", "ops"], "as-user-extra": EXTRA})
+    path = acting(bed, {"as": "jane", "as-uid": "u-1", "as-groups": ["devs", "ops"], "as-user-extra": EXTRA})
     found = await who(Cluster.from_kubeconfig(path))
     assert (found["username"], found["uid"]) == ("jane", "u-1")
     assert sorted(found["groups"]) == ["devs", "ops", "system:authenticated"]
@@ -60,7 +60,7 @@ async def test_a_kubeconfig_s_user_groups_uid_and_extra_arrive(bed: Bed) -> None
 
 
 async def test_who_is_said_takes_the_place_of_the_kubeconfig_s_with_its_groups(bed: Bed) -> None:
-    path = acting(bed, **{"as": "root", "as-uid": "0", "as-groups": ["system:masters"], "as-user-extra": EXTRA})
+    path = acting(bed, {"as": "root", "as-uid": "0", "as-groups": ["system:masters"], "as-user-extra": EXTRA})
     found = await who(Cluster.from_kubeconfig(path, as_user="jane"))
     assert (found["username"], found.get("uid"), found.get("extra")) == ("jane", None, None)
     assert found["groups"] == ["system:authenticated"]
@@ -72,7 +72,7 @@ async def test_who_is_said_takes_the_place_of_the_kubeconfig_s_with_its_groups(b
 async def test_it_has_that_user_s_rights_and_not_the_admin_s(bed: Bed) -> None:
     name = await stale(bed)
     await bed.grant("upgrader", ("get", "list"), *CRDS)
-    async with Cluster.from_kubeconfig(acting(bed, **{"as": "upgrader"})) as cluster:
+    async with Cluster.from_kubeconfig(acting(bed, {"as": "upgrader"})) as cluster:
         [found] = (await plan(cluster, names=[name])).crds
         assert (found.decision, found.reason) == (Decision.BLOCKED, "RightsMissing")
     for verbs, group, resources in (
@@ -80,14 +80,14 @@ async def test_it_has_that_user_s_rights_and_not_the_admin_s(bed: Bed) -> None:
         (("get", "list", "patch"), bed.group, ("widgets",)),
     ):
         await bed.grant("upgrader", verbs, group, resources)
-    async with Cluster.from_kubeconfig(acting(bed, **{"as": "upgrader"})) as cluster:
+    async with Cluster.from_kubeconfig(acting(bed, {"as": "upgrader"})) as cluster:
         report = await run(cluster, await plan(cluster, names=[name]), settle=0)
     assert report.ok
     assert await bed.stored_versions(name) == ["v2"]
 
 
 async def test_who_may_not_act_as_somebody_is_told(bed: Bed) -> None:
-    async with Cluster.from_kubeconfig(acting(bed, "nobody", **{"as": "admin"})) as cluster:
+    async with Cluster.from_kubeconfig(acting(bed, {"as": "admin"}, "nobody")) as cluster:
         with pytest.raises(ForbiddenError, match='User "nobody" cannot impersonate'):
             await plan(cluster)
 

@@ -307,10 +307,11 @@ ELSEWHERE: list[tuple[int, dict[str, str], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "headers", "text", "words"), ELSEWHERE)
+@pytest.mark.parametrize("answer", ELSEWHERE)
 async def test_what_answers_at_a_wrong_address_is_named_at_once(
-    api: respx.MockRouter, cluster: Cluster, code: int, headers: dict[str, str], text: str, words: str
+    api: respx.MockRouter, cluster: Cluster, answer: tuple[int, dict[str, str], str, str]
 ) -> None:
+    code, headers, text, words = answer
     route = api.route().respond(code, text=text, headers=headers)
     for names, path in (([NAME], f"{CRD_PATH}/{NAME}"), ((), CRD_PATH)):
         with pytest.raises(WrongAddressError) as caught:

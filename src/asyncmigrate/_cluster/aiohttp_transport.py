@@ -21,7 +21,7 @@ from yarl import URL
 
 from asyncmigrate._cluster import translate as say
 from asyncmigrate._cluster.error_status import is_denied
-from asyncmigrate._cluster.identity import Headers, check_header
+from asyncmigrate._cluster.identity import Headers, basic, check_header
 from asyncmigrate._cluster.proxies import Proxy, environment_proxy, read_proxy
 from asyncmigrate._cluster.transport import CONNECT_SECONDS, MOST_BYTES, Request, Response
 from asyncmigrate.errors import ConfigError, TransportError
@@ -80,7 +80,7 @@ class AiohttpTransport:
         self._epoch = 0
         self._renewed_in_vain = -_RENEW_PAUSE
         self._closing: list[Callable[[], Awaitable[None]]] = []
-        self._errors: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError, TimeoutError)
+        self._proxy_errors: tuple[type[Exception], ...] = ()  # what a socks5 proxy adds to aiohttp's own
         self._checked = ""  # the last Authorization that HTTP can carry
         self._open(access)
 
@@ -89,6 +89,7 @@ class AiohttpTransport:
         self._base = access.server
         self._authorization = access.authorization
         proxy = _proxy(access)
+        is_tls = access.server.startswith("https://")
         connector = access.connector
         if connector is None:
             connector = self._connector(access, proxy)
@@ -100,13 +101,15 @@ class AiohttpTransport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=False,
-            headers=_session_headers(access.headers),
+            # Without TLS the proxy reads the request itself.
+            headers=_session_headers(access.headers) + (() if is_tls else _proxy_headers(proxy)),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._closing.append(self._session.close)
         self._extra: dict[str, Any] = {}
         if proxy is not None and not proxy.is_socks:
-            self._extra |= _proxy_options(proxy, access.proxy_headers)
+            to_proxy = dict(access.proxy_headers or {}) | (dict(_proxy_headers(proxy)) if is_tls else {})
+            self._extra |= {"proxy": proxy.url, "proxy_headers": to_proxy or None}
         if access.tls_server_name:
             self._extra["server_hostname"] = access.tls_server_name
 
@@ -120,7 +123,7 @@ class AiohttpTransport:
             raise ConfigError(f"{proxy.url}: a socks5 proxy needs `pip install asyncmigrate[socks]`") from None
         if access.tls_server_name:
             raise ConfigError(f"{proxy.url}: a socks5 proxy and tls-server-name do not work together")
-        self._errors += ERRORS
+        self._proxy_errors = ERRORS
         return socks_connector(proxy, trust=trust, limit=_POOL)
 
     async def send(self, request: Request, *, within: float | None) -> Response:
@@ -150,7 +153,9 @@ class AiohttpTransport:
             ) as answer:
                 body = await _whole_body(answer, self._base)
                 return Response(answer.status, answer.headers, body)
-        except self._errors as error:
+        except self._proxy_errors as error:
+            raise say.unreachable(self._base, f"through its socks5 proxy: {say.one_line(error)}") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise translate(error, self._base, within) from error
 
     async def _ask(self) -> str | None:
@@ -205,10 +210,11 @@ def _proxy(access: Access) -> Proxy | None:
     return read_proxy(access.proxy, "proxy-url") if access.proxy else environment_proxy(access.server, os.environ)
 
 
-def _proxy_options(proxy: Proxy, headers: Mapping[str, str] | None) -> dict[str, Any]:
-    # Apart from the URL, which aiohttp's errors show.
-    auth = None if proxy.username is None else aiohttp.BasicAuth(proxy.username, proxy.password, encoding="utf-8")
-    return {"proxy": proxy.url, "proxy_auth": auth, "proxy_headers": headers}
+def _proxy_headers(proxy: Proxy | None) -> Headers:
+    """Who we are to a proxy: not in its URL, which aiohttp's errors show."""
+    if proxy is None or proxy.is_socks or proxy.username is None:
+        return ()
+    return (("Proxy-Authorization", basic(proxy.username, proxy.password)),)
 
 
 def _session_headers(headers: Headers) -> Headers:
@@ -242,8 +248,6 @@ def translate(error: Exception, base: str, within: float | None) -> TransportErr
     match error:
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return say.unreachable(base, words)
-        case _ if type(error).__module__.startswith("python_socks"):
-            return say.unreachable(base, f"through its socks5 proxy: {words}")
         case aiohttp.ConnectionTimeoutError():
             return say.unreachable(base, "no connection in time")
         case TimeoutError():

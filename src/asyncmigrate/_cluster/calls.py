@@ -270,7 +270,7 @@ class Calls:
             what = f"with something else than Kubernetes' JSON ({excerpt(response.body, 60) or 'nothing'})"
         if what is not None:
             raise WrongAddressError(
-                f"{self._url(request)} answers {response.status} {what}, and so is no API server: "
+                f"{self._url(request)} answers {response.status} {what}, which no API server does: "
                 "check the server address and its path"
             )
 

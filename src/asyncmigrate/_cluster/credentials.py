@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from asyncmigrate._cluster.exec_plugin import run_plugin
+from asyncmigrate._cluster.identity import basic
 from asyncmigrate._cluster.kubeconfig_choice import Choice, ClusterInfo, UserInfo
 from asyncmigrate._cluster.oidc import OIDC, id_token
 from asyncmigrate.errors import ConfigError
@@ -83,7 +84,7 @@ def read_token(path: str) -> str:
 def _basic(user: UserInfo) -> str | None:
     if not (user.username or user.password):
         return None
-    return f"Basic {base64.b64encode(f'{user.username}:{user.password}'.encode()).decode()}"
+    return basic(user.username, user.password)
 
 
 def _oidc(provider: dict[str, Any]) -> OIDC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 from collections.abc import Mapping
 
@@ -81,6 +82,11 @@ def check_header(value: str, what: str) -> None:
     """Refuse a value that HTTP cannot carry, without showing it."""
     if any((ord(c) < ord(" ") and c != "\t") or ord(c) == _DELETE or "\ud800" <= c <= "\udfff" for c in value):
         raise ConfigError(f"{what} has a line break or another character that no HTTP header can carry")
+
+
+def basic(username: str, password: str) -> str:
+    """A user name and a password as an Authorization header."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _escaped(key: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from asyncmigrate._cluster.identity import basic
 from asyncmigrate._cluster.translate import one_line
 from asyncmigrate.errors import ConfigError
 
@@ -58,11 +59,11 @@ async def id_token(config: OIDC, newer: dict[str, str]) -> str:
 
 
 async def _renewed(config: OIDC, newer: dict[str, str]) -> str:
-    auth = aiohttp.BasicAuth(config.client_id, config.client_secret, encoding="utf-8") if config.client_secret else None
+    headers = {"Authorization": basic(config.client_id, config.client_secret)} if config.client_secret else {}
     form = {
         "grant_type": "refresh_token",
         "refresh_token": newer.get(config.refresh_token, config.refresh_token),
-        **({} if auth else {"client_id": config.client_id}),
+        **({} if headers else {"client_id": config.client_id}),
     }
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=_trust(config)),
@@ -74,7 +75,7 @@ async def _renewed(config: OIDC, newer: dict[str, str]) -> str:
             endpoint = str((await answer.json(content_type=None))["token_endpoint"])
         if not endpoint.startswith("https://"):
             raise ConfigError("oidc: the identity provider's token_endpoint does not begin with https://")
-        async with session.post(endpoint, data=form, auth=auth, allow_redirects=False) as answer:
+        async with session.post(endpoint, data=form, headers=headers, allow_redirects=False) as answer:
             found: dict[str, Any] = await answer.json(content_type=None)
     if found.get("refresh_token"):
         newer[config.refresh_token] = str(found["refresh_token"])
