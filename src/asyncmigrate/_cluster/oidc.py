@@ -86,7 +86,8 @@ def _trust(config: OIDC) -> ssl.SSLContext:
     try:
         if not config.idp_certificate_authority_data:
             return ssl.create_default_context(cafile=config.idp_certificate_authority or None)
-        return ssl.create_default_context(cadata=base64.b64decode(config.idp_certificate_authority_data).decode())
+        data = "".join(config.idp_certificate_authority_data.split())
+        return ssl.create_default_context(cadata=base64.b64decode(data, validate=True).decode())
     except (OSError, ValueError, binascii.Error) as error:
         raise ConfigError(f"oidc: the identity provider's certificate cannot be loaded: {error}") from error
 

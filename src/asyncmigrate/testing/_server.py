@@ -176,9 +176,9 @@ class ApiServer:
 
     # Users
 
-    def add_user(self, name: str, rules: Iterable[Rule] = ()) -> str:
-        """Let a user in, with rights by RBAC rules; returns the bearer token `<name>-token`."""
-        token = f"{name}-token"
+    def add_user(self, name: str, rules: Iterable[Rule] = (), *, token: str = "") -> str:
+        """Let a user in, with rights by RBAC rules; returns the bearer token, `<name>-token` unless it is given."""
+        token = token or f"{name}-token"
         self._users[token] = User(name, tuple(rules))
         return token
 
