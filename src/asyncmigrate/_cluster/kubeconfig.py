@@ -118,7 +118,7 @@ def _access(cluster: ClusterInfo, credentials: Credentials, headers: Headers) ->
     )
 
 
-async def open_in_cluster(said: Overrides | None = None) -> OpenCluster:
+async def open_in_cluster(said: Overrides | None = None, *, folder: Path = _POD_FOLDER) -> OpenCluster:
     """Open as a pod's service account, or with the token and the server that are given in its place."""
     said = said or Overrides()
     for what in ("context", "cluster", "user"):
@@ -126,22 +126,22 @@ async def open_in_cluster(said: Overrides | None = None) -> OpenCluster:
             raise ConfigError(f"there is no kubeconfig, and so no {what} {getattr(said, what)!r}")
 
     async def read() -> Access:
-        return _pod_access(said)
+        return _pod_access(said, folder)
 
     access = await read()
     return OpenCluster(AiohttpTransport(access, reload=read), access.server, IN_CLUSTER)
 
 
-def _pod_access(said: Overrides) -> Access:
+def _pod_access(said: Overrides, folder: Path) -> Access:
     acting = said.impersonation(Impersonation())
     try:
         host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}") for name in ("HOST", "PORT"))
         if not host or not port:
             raise ConfigError("Service host/port is not set: is this a pod?")  # noqa: TRY301 -- named below
         server = read_server(said.server or f"https://{f'[{host}]' if ':' in host else host}:{port}")
-        token = said.token or read_token(str(_POD_FOLDER / "token"))
+        token = said.token or read_token(str(folder / "token"))
         check_header(token, "the token")
-        cluster = ClusterInfo(server=server, certificate_authority=str(_POD_FOLDER / "ca.crt"))
+        cluster = ClusterInfo(server=server, certificate_authority=str(folder / "ca.crt"))
         return _access(cluster, Credentials(f"Bearer {token}"), acting.headers)
     except ConfigError as error:
         raise ConfigError(f"in-cluster configuration: {error}") from error.__cause__
