@@ -183,10 +183,16 @@ async def test_what_a_plugin_tells_a_person_is_seen_while_it_waits(embedded: Emb
 
 
 async def test_a_plugin_that_fails_is_one_line_of_ours(embedded: EmbeddedBed) -> None:
-    path = kubeconfig(embedded, "echo first >&2; echo 'token expired' >&2; exit 3")
+    path = kubeconfig(embedded, "echo first >&2; printf 'token expired' >&2; exit 3")
     ended = await asyncmigrate("plan", "--kubeconfig", path, home=embedded.folder)
     assert ended.code == 4
     assert ended.error.endswith("/bin/plugin returned 3. first token expired")
+    assert ended.err == f"first\ntoken expired\n{ended.error}\n"
+
+
+async def test_a_plugin_that_prints_without_end_is_given_up(embedded: EmbeddedBed) -> None:
+    with pytest.raises(ConfigError, match="prints more than 1,048,576 bytes"), anyio.fail_after(20):
+        await open_kubeconfig(kubeconfig(embedded, "exec yes"))
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,21 @@ def test_a_path_that_is_given_is_one_file_whatever_its_name(tmp_path: Path) -> N
         Source(tmp_path).read()
 
 
+def test_a_file_without_end_and_one_that_repeats_itself_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="it is larger than 16,777,216 bytes"):
+        Source("/dev/zero").read()
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "bomb").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="more than 1,000,000 values"):
+        Source(tmp_path / "bomb").read()
+
+
+def test_json_with_tabs_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(json.dumps(config(), indent="\t"))
+    assert Source(tmp_path / "config").read().current_context == "x"
+
+
 def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

@@ -24,6 +24,7 @@ from asyncmigrate.errors import ConfigError
 _LAST_SECONDS = 0.2  # for a plugin to tidy up once it is told to end, before it is killed
 _MOST_WORDS = 500  # of what a plugin says on stderr, for our own message
 _CHUNK = 4096
+_MOST_BYTES = 1024 * 1024  # of an ExecCredential, which is a few KB
 _VERSIONS = tuple(f"client.authentication.k8s.io/{v}" for v in ("v1", "v1beta1", "v1alpha1"))
 _MODES = ("Never", "IfAvailable", "Always")
 
@@ -119,17 +120,36 @@ async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
     async def show(stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(_CHUNK):
             said.extend(chunk)
-            with suppress(OSError, ValueError, AttributeError):  # ours may be closed, or not be there
-                sys.stderr.write(chunk.decode(errors="replace"))
-                sys.stderr.flush()
+            del said[:-_MOST_BYTES]
+            _show(chunk)
+        if said and not said.endswith(b"\n"):
+            _show(b"\n")  # what we may have to say has a line of its own
 
     if process.stdout is None or process.stderr is None:
         raise RuntimeError("both are pipes")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(show, process.stderr)
-        out = await process.stdout.read()
+        out = await _bounded(process.stdout)
+        if len(out) > _MOST_BYTES:
+            tasks.cancel_scope.cancel()
+    if len(out) > _MOST_BYTES:
+        raise ConfigError(f"exec: the plugin prints more than {_MOST_BYTES:,} bytes, and so no ExecCredential")
     await process.wait()
     return out, bytes(said)
+
+
+def _show(words: bytes) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # our own standard error may be closed, or not be there
+        sys.stderr.write(words.decode(errors="replace"))
+        sys.stderr.flush()
+
+
+async def _bounded(stream: asyncio.StreamReader) -> bytes:
+    """All that comes, or a little more than the most that is read."""
+    found = bytearray()
+    while len(found) <= _MOST_BYTES and (chunk := await stream.read(_MOST_BYTES)):
+        found.extend(chunk)
+    return bytes(found)
 
 
 async def _end(process: asyncio.subprocess.Process, *, alone: bool) -> None:

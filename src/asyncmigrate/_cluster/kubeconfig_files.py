@@ -8,7 +8,9 @@ error.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import yaml
 from asyncmigrate.errors import ConfigError
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
+_MOST_BYTES = 16 * 1024 * 1024  # a thousand clusters with their certificates are some 10 MB
+_MOST_VALUES = 1_000_000  # in a file that repeats itself by YAML's aliases
 GIVEN = "the kubeconfig that was given"  # as a dict
 
 
@@ -86,13 +90,17 @@ class Source:
 
     def _bytes(self, path: str) -> bytes:
         try:
-            if path not in self._once and Path(path).is_file():
-                return Path(path).read_bytes()
-            if path not in self._once:
-                self._once[path] = Path(path).read_bytes()
+            if path in self._once:
+                return self._once[path]
+            with Path(path).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if not Path(path).is_file():
+                self._once[path] = data
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from error
-        return self._once[path]
+        if len(data) > _MOST_BYTES:
+            raise ConfigError(f"{path}: not a usable kubeconfig: it is larger than {_MOST_BYTES:,} bytes")
+        return data
 
 
 def _paths(given: str | os.PathLike[str] | None) -> list[str]:
@@ -106,6 +114,9 @@ def _paths(given: str | os.PathLike[str] | None) -> list[str]:
 
 def _load(data: bytes, path: str) -> object:
     try:
+        if data.lstrip().startswith(b"{"):
+            with suppress(msgspec.DecodeError):  # JSON may have tabs where YAML may not
+                return msgspec.json.decode(data)
         return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 -- both are safe ones
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" at line {error.problem_mark.line + 1}"
@@ -116,18 +127,22 @@ def _load(data: bytes, path: str) -> object:
 
 def _parse(content: object, where: str) -> _File:
     try:
-        return msgspec.convert(without_nulls(content) or {}, _File)
+        return msgspec.convert(_without_nulls(content, count(1)) or {}, _File)
     except msgspec.ValidationError as error:  # its words are about types and places, and quote no value
         raise ConfigError(f"{where}: not a usable kubeconfig: {error}") from None
     except RecursionError:
         raise ConfigError(f"{where}: not a usable kubeconfig: it holds itself") from None
+    except OverflowError as error:
+        raise ConfigError(f"{where}: not a usable kubeconfig: {error}") from None
 
 
-def without_nulls(value: Any) -> Any:  # noqa: ANN401 -- any YAML
-    """Leave out what is null: in Go that is as if it were not there."""
+def _without_nulls(value: Any, seen: Iterator[int]) -> Any:  # noqa: ANN401 -- any YAML
+    """Leave out what is null: in Go that is as if it were not there. `seen` counts the values."""
+    if next(seen) > _MOST_VALUES:
+        raise OverflowError(f"it has more than {_MOST_VALUES:,} values, aliases counted")
     if isinstance(value, Mapping):
-        return {k: without_nulls(v) for k, v in value.items() if v is not None}
-    return [without_nulls(v) for v in value if v is not None] if isinstance(value, list) else value
+        return {k: _without_nulls(v, seen) for k, v in value.items() if v is not None}
+    return [_without_nulls(v, seen) for v in value if v is not None] if isinstance(value, list) else value
 
 
 def merge(where: str, files: Iterable[tuple[_File, str]]) -> Kubeconfig:
