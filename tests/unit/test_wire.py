@@ -303,6 +303,12 @@ ELSEWHERE: list[tuple[int, dict[str, str], str, str]] = [
     (308, {"Location": "/login"}, "", "answers 308 with a redirect to /login"),
     (200, {}, '{"hello": "world"}', "answers 200 with something else than Kubernetes' JSON"),
     (200, {}, "ok", "answers 200 with something else than Kubernetes' JSON (ok)"),
+    (
+        400,
+        {},
+        "Client sent an HTTP request to an HTTPS server.",
+        "answers 400 with something else than Kubernetes' JSON",
+    ),
     (204, {}, "", "answers 204 with something else than Kubernetes' JSON (nothing)"),
 ]
 

@@ -246,6 +246,8 @@ def translate(error: Exception, base: str, within: float | None) -> TransportErr
     if (tls := say.distrust(error)) is not None:
         return say.no_trust(base, tls)
     match error:
+        case aiohttp.ClientProxyConnectionError():
+            return say.unreachable(base, f"its proxy does not answer: {words}")
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
             return say.unreachable(base, words)
         case aiohttp.ConnectionTimeoutError():

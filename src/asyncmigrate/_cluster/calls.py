@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from asyncmigrate._cluster.decode import crds, objects
-from asyncmigrate._cluster.error_status import excerpt, foreign, is_answer, read_status
+from asyncmigrate._cluster.error_status import excerpt, foreign, is_answer, read_status, speaks_of_the_path
 from asyncmigrate._cluster.transport import OpenCluster, Request, Response
 from asyncmigrate._model import (
     CRD,
@@ -266,7 +266,10 @@ class Calls:
     def _check_origin(self, request: Request, response: Response) -> None:
         """Refuse what is no API server's answer; of the first good one all of it is looked at."""
         what = foreign(response.status, response.headers, response.body)
-        if what is None and response.status in _OK and not self.contacted and not is_answer(response.body):
+        may_be_elsewhere = response.status in _OK or speaks_of_the_path(response.status)
+        # What a plain 404 means each call knows by itself.
+        is_first = not self.contacted and may_be_elsewhere and response.status != HTTPStatus.NOT_FOUND
+        if what is None and is_first and not is_answer(response.body):
             what = f"with something else than Kubernetes' JSON ({excerpt(response.body, 60) or 'nothing'})"
         if what is not None:
             raise WrongAddressError(

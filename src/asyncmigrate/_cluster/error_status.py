@@ -84,6 +84,11 @@ def foreign(response_code: int, headers: Mapping[str, str], body: bytes) -> str 
     return None
 
 
+def speaks_of_the_path(code: int) -> bool:
+    """Tell a code that comes from a wrong address, too: most often `Client sent an HTTP request to an HTTPS server`."""
+    return code in _ABOUT_THE_PATH
+
+
 def is_answer(body: bytes) -> bool:
     """Tell whether a good answer is an object of Kubernetes', as all are that an API server gives.
 

@@ -117,7 +117,7 @@ def _load(data: bytes, path: str) -> object:
         if data.lstrip().startswith(b"{"):
             with suppress(msgspec.DecodeError):  # JSON may have tabs where YAML may not
                 return msgspec.json.decode(data)
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 -- both are safe ones
+        return yaml.safe_load(data)  # the loader in C ends the process where this raises RecursionError
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" at line {error.problem_mark.line + 1}"
         raise ConfigError(f"{path}: not valid YAML{line}: {error.problem or 'syntax error'}") from None
