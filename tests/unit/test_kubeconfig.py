@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -329,3 +331,17 @@ async def test_a_kubeconfig_that_changes_its_mind_under_a_run_is_not_followed(
         with pytest.raises(ConfigError, match="now names another server, or another user to act as"):
             await plan(cluster)
     assert {seen.user for seen in embedded.server.requests} == {"jane", "?"}
+
+
+def test_opening_a_kubeconfig_loads_no_client_of_kubernetes(tmp_path: Path) -> None:
+    """That took half of what a short command takes, in time and in memory."""
+    path = write(tmp_path / "kubeconfig", config())
+    code = (
+        "import sys, anyio\n"
+        "from asyncmigrate._cluster.kubeconfig import open_kubeconfig\n"
+        f"async def main(): await (await open_kubeconfig({str(path)!r})).transport.aclose()\n"
+        "anyio.run(main)\n"
+        "print('kubernetes_asyncio' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
