@@ -99,7 +99,7 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 # Pins every package that this project and its tools need, with hashes; needs `uv` on the PATH.
 constraints:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --extra httpx --group dev --upgrade -o constraints.txt pyproject.toml
+	  --no-header --no-annotate --extra httpx --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .build

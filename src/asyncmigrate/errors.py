@@ -86,9 +86,10 @@ class BadAnswerError(TransportError):
 
 
 class WrongAddressError(BadAnswerError):
-    """A 404 that names no object, where the API server would have named one.
+    """An answer that comes from elsewhere: a page of HTML, a redirect, or a 404 that names no object.
 
-    An ingress, a proxy or a wrong path answers so: it says nothing about what is on the cluster.
+    An ingress, a proxy or a wrong path answers so: it says nothing about what is on the cluster. Nobody waits for it to
+    change unless the API server has answered at this address before.
     """
 
 

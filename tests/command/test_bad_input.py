@@ -23,25 +23,26 @@ USER = f"users: [{{name: u, user: {{token: {SECRET}}}}}]\n"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "not a usable kubeconfig"),
+        ("", "no current-context is set"),
         ("a: [1\nb: }", "not valid YAML at line 2"),
         ("clusters: []\ncontexts: []\nusers: []", "no current-context is set"),
         (f"current-context: z\ncontexts: []\nclusters: []\n{USER}", "context 'z' does not exist"),
         (f"{CONTEXT}clusters: []\n{USER}", "names cluster 'c', which is not in the file"),
-        (f"{CONTEXT}clusters: [{{name: c, cluster: {{}}}}]\n{USER}", "not a usable kubeconfig"),
+        (f"{CONTEXT}clusters: [{{name: c, cluster: {{}}}}]\n{USER}", "its cluster has no server address"),
         (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n"
             f"users: [{{name: u, token: {SECRET}}}]",
-            "key 'user' is missing",
+            "missing required field `user`",
         ),
         (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1', "
             f"certificate-authority-data: '%%%'}}}}]\n{USER}",
-            "",
+            "certificate-authority-data is not base64",
         ),
         (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n"
-            "users: [{name: u, user: {exec: {command: no-such-plugin, apiVersion: v1}}}]",
+            "users: [{name: u, user: {exec: {command: no-such-plugin, "
+            "apiVersion: client.authentication.k8s.io/v1}}}]",
             "No such file or directory: no-such-plugin",
         ),
     ],
@@ -52,7 +53,7 @@ async def test_a_broken_kubeconfig_is_exit_4_and_none_of_it_is_quoted(tmp_path: 
     ended = await asyncmigrate("plan", "--kubeconfig", path, home=tmp_path)
     assert ended.code == 4
     assert words in ended.error
-    assert str(path) in ended.error or "certificates" in ended.error
+    assert str(path) in ended.error
     assert SECRET not in ended.err + ended.out
 
 

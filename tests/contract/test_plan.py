@@ -37,11 +37,16 @@ async def test_an_absent_crd_is_new_after_exactly_one_request(bed: Bed) -> None:
     assert (made.summary.new, made.summary.changed, made.summary.unchanged) == (1, 0, 0)
 
 
-async def test_a_named_crd_that_is_absent_is_new_too(bed: Bed) -> None:
+async def test_a_name_that_is_on_no_cluster_and_in_no_manifest_fails_at_once(bed: Bed) -> None:
+    await bed.apply_crd(crd(bed.group, "v1", "v1"))
     async with bed.cluster() as cluster:
-        made = await plan(cluster, names=[f"widgets.{bed.group}"])
-    assert [c.decision for c in made.crds] == [Decision.NEW]
-    assert made.requests == 1
+        made = await plan(cluster, names=[f"widgets.{bed.group}", f"wigdets.{bed.group}"])
+    assert [(c.decision, c.reason) for c in made.crds] == [
+        (Decision.CURRENT, "StoredAsStorageVersion"),
+        (Decision.FAILED, "NotFound"),
+    ]
+    assert "no CRD of this name is on the cluster" in made.crds[1].message
+    assert made.requests == 2
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason="the corpus of real CRDs is not here")

@@ -15,8 +15,9 @@ import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 
 from asyncmigrate import Cluster, Decision, Outcome, plan, run
-from asyncmigrate._cluster.aiohttp_transport import environment_proxy
-from asyncmigrate._cluster.kubeconfig import open_kubeconfig
+from asyncmigrate._cluster.identity import Overrides
+from asyncmigrate._cluster.kubeconfig import open_in_cluster, open_kubeconfig
+from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import ConfigError, TLSError, UnauthorizedError, UsageError
 from asyncmigrate.events import Event, ObjectSettled
 from asyncmigrate.testing import Rule
@@ -124,7 +125,7 @@ async def test_a_plugin_that_hangs_is_given_up_and_ends(embedded: EmbeddedBed) -
     path, pids = hung_plugin(embedded)
     with anyio.fail_after(20), pytest.raises(ConfigError) as caught:
         await open_kubeconfig(path, None, within=1)
-    assert str(caught.value) == f"{path}: the current context: exec: sh gave no credentials in 1 s"
+    assert str(caught.value) == f"{path}: context 'embedded': exec: sh gave no credentials in 1 s"
     await until_there(pids)
     await assert_ended(pids)
 
@@ -241,6 +242,114 @@ async def test_a_callers_own_api_client_is_used_and_left_open(embedded: Embedded
         assert answer.status == 200
 
 
+async def test_an_api_client_s_token_is_what_its_owner_has_put_there_meanwhile(embedded: EmbeddedBed) -> None:
+    """As kubernetes-asyncio's own `refresh_token` task does."""
+    configuration = Configuration(host=embedded.url)
+    configuration.api_key["BearerToken"] = "Bearer admin-token"
+    async with ApiClient(configuration) as client, Cluster.from_api_client(client) as cluster:
+        await plan(cluster)
+        fresh = embedded.server.add_user("fresh", EVERYTHING)
+        embedded.server.revoke("admin-token")
+        embedded.server.faults.delay(0.2, resource="customresourcedefinitions.apiextensions.k8s.io")
+        with pytest.raises(UnauthorizedError):
+            await plan(cluster)
+        configuration.api_key["BearerToken"] = f"Bearer {fresh}"
+        await plan(cluster)
+
+
+async def test_a_token_that_is_renewed_while_a_request_is_out_is_tried_once_more(embedded: EmbeddedBed) -> None:
+    configuration = Configuration(host=embedded.url)
+    fresh = embedded.server.add_user("fresh", EVERYTHING)
+    asked = 0
+
+    def hook(found: Any) -> None:  # noqa: ANN401 -- kubernetes-asyncio's Configuration
+        nonlocal asked
+        asked += 1
+        found.api_key["BearerToken"] = f"Bearer {fresh if asked > 1 else 'expired'}"
+
+    configuration.refresh_api_key_hook = hook
+    async with ApiClient(configuration) as client, Cluster.from_api_client(client) as cluster:
+        assert (await plan(cluster)).requests == 1
+    assert [seen.code for seen in embedded.server.requests] == [401, 200]
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "words"),
+    [
+        ("http://127.0.0.1:port", "t", "its port is not a number"),
+        ("http://u:s3cret@127.0.0.1", "t", "holds a user name or password"),
+        ("localhost", "t", "begins with https://"),
+        ("", "a\nb", "the token has a line break"),
+    ],
+)
+async def test_an_api_client_that_cannot_be_used_is_one_line(
+    embedded: EmbeddedBed, host: str, token: str, words: str
+) -> None:
+    configuration = Configuration(host=host or embedded.url)
+    configuration.api_key["BearerToken"] = f"Bearer {token}"
+    async with ApiClient(configuration) as client:
+        with pytest.raises(ConfigError, match=words) as caught:
+            async with Cluster.from_api_client(client) as cluster:
+                await plan(cluster)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_hook_that_fails_is_a_configuration_error(embedded: EmbeddedBed) -> None:
+    configuration = Configuration(host=embedded.url)
+
+    def hook(_: Any) -> None:  # noqa: ANN401 -- kubernetes-asyncio's Configuration
+        raise KeyError("no token today")
+
+    configuration.refresh_api_key_hook = hook
+    async with ApiClient(configuration) as client, Cluster.from_api_client(client) as cluster:
+        with pytest.raises(ConfigError, match="refresh_api_key_hook failed: 'no token today'"):
+            await plan(cluster)
+
+
+async def test_a_callers_user_agent_counts_and_the_generator_s_does_not(embedded: EmbeddedBed) -> None:
+    embedded.server.apply_crd(crd(embedded.group, "v1", "v1", "v2"))
+    embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2"))
+    managers = []
+    for agent in ("", "my-operator/1.2"):
+        configuration = Configuration(host=embedded.url)
+        configuration.api_key["BearerToken"] = "Bearer admin-token"
+        async with ApiClient(configuration) as client:
+            client.user_agent = agent or client.user_agent
+            async with Cluster.from_api_client(client) as cluster:
+                await run(cluster, await plan(cluster), settle=0)
+        [live] = embedded.server.crds()
+        managers.append({e["manager"] for e in live["metadata"]["managedFields"]})
+        embedded.server.apply_crd(crd(embedded.group, "v1", "v1", "v2"))
+    assert "asyncmigrate" in managers[0]
+    assert "my-operator" in managers[1]
+
+
+async def test_a_pod_s_token_is_read_again_when_the_server_says_401(
+    embedded: EmbeddedBed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    (tmp_path / "token").write_text("admin-token\n")
+    said = Overrides(server=embedded.url, as_user="jane", as_groups=("system:masters",))
+
+    async def open_transport() -> OpenCluster:
+        return await open_in_cluster(said, folder=tmp_path)
+
+    async with Cluster(open_transport) as cluster:
+        await plan(cluster)
+        embedded.server.revoke("admin-token")
+        (tmp_path / "token").write_text(f"{embedded.server.add_user('rotated', EVERYTHING)}\n")
+        await plan(cluster)
+    assert [(seen.user, seen.by) for seen in embedded.server.requests if seen.code == 200] == [
+        ("jane", "admin"),
+        ("jane", "rotated"),
+    ]
+    for content in ("", "a\nb"):
+        (tmp_path / "token").write_text(content)
+        with pytest.raises(ConfigError, match="in-cluster configuration: the token"):
+            await open_transport()
+
+
 async def test_in_cluster_needs_a_cluster_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ConfigError, match="in-cluster configuration: Service host/port is not set"):
@@ -267,25 +376,3 @@ async def test_tls_server_name_is_what_the_certificate_is_checked_against(real_b
             else:
                 with pytest.raises(TLSError, match="no trust between client and server"):
                     await plan(cluster)
-
-
-@pytest.mark.parametrize(
-    ("base", "environment", "expected"),
-    [
-        ("https://api.example.com:6443", {"https_proxy": "http://proxy:3128"}, "http://proxy:3128"),
-        ("http://api.example.com", {"https_proxy": "http://proxy:3128"}, None),
-        ("https://api.example.com", {"https_proxy": "http://proxy:3128", "no_proxy": ".example.com"}, None),
-        ("https://127.0.0.1:6443", {"https_proxy": "http://proxy:3128"}, None),
-        ("https://localhost:6443", {"https_proxy": "http://proxy:3128"}, None),
-        ("https://api.example.com", {}, None),
-    ],
-)
-def test_the_environment_names_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, base: str, environment: dict[str, str], expected: str | None
-) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert environment_proxy(base) == expected

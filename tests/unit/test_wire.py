@@ -283,21 +283,68 @@ async def test_an_object_that_etcd_does_not_take_fails_at_once(api: respx.MockRo
     assert [(f.name, f.code, f.message, f.attempts) for f in found.failures] == [("w-1", 500, words, 1)]
 
 
-WRONG = [(404, "404 page not found"), (404, "<html>not here</html>"), (404, json.dumps(failure(404, "NotFound")))]
+async def test_a_404_of_an_api_server_that_names_no_crd_fails_that_crd(api: respx.MockRouter, cluster: Cluster) -> None:
+    serve(api, "w-0")["crd"].respond(404, json=failure(404, "NotFound"))
+    [found] = (await planned(cluster)).crds
+    assert (found.decision, found.reason, found.refused) == (Decision.FAILED, "WrongAddress", True)
 
 
-@pytest.mark.parametrize(("code", "text"), WRONG)
-async def test_a_404_that_names_no_crd_is_a_wrong_address(
-    api: respx.MockRouter, cluster: Cluster, code: int, text: str
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+LOGIN = "https://login.example.test/?rd=secret"
+# What stands at a wrong address may answer: code, headers, body, and what is said of it.
+ELSEWHERE: list[tuple[int, dict[str, str], str, str]] = [
+    (404, {}, "404 page not found", "answers 404 and names no CRD (404 page not found)"),
+    (404, {}, "<html>not here</html>", "answers 404 with a page of HTML (not here)"),
+    (200, HTML, "<!DOCTYPE html><title>Sign in</title>", "answers 200 with a page of HTML (Sign in)"),
+    (200, {}, "\n <html><style>a {}</style>Sign in", "answers 200 with a page of HTML (Sign in)"),
+    (405, HTML, "<html>no", "answers 405 with a page of HTML (no)"),
+    (302, {"Location": LOGIN}, "", "answers 302 with a redirect to https://login.example.test/"),
+    (307, HTML, "<html>", "answers 307 with a redirect to nowhere"),
+    (308, {"Location": "/login"}, "", "answers 308 with a redirect to /login"),
+    (200, {}, '{"hello": "world"}', "answers 200 with something else than Kubernetes' JSON"),
+    (200, {}, "ok", "answers 200 with something else than Kubernetes' JSON (ok)"),
+    (
+        400,
+        {},
+        "Client sent an HTTP request to an HTTPS server.",
+        "answers 400 with something else than Kubernetes' JSON",
+    ),
+    (204, {}, "", "answers 204 with something else than Kubernetes' JSON (nothing)"),
+]
+
+
+@pytest.mark.parametrize("answer", ELSEWHERE)
+async def test_what_answers_at_a_wrong_address_is_named_at_once(
+    api: respx.MockRouter, cluster: Cluster, answer: tuple[int, dict[str, str], str, str]
 ) -> None:
-    serve(api, "w-0")["crd"].respond(code, text=text)
-    if text.startswith("{"):  # an API server, but no word about this CRD
-        [found] = (await planned(cluster)).crds
-        assert (found.decision, found.reason, found.refused) == (Decision.FAILED, "WrongAddress", True)
-        return
-    with pytest.raises(WrongAddressError, match=f"{BASE}{CRD_PATH}/{NAME} answers 404 and names no CRD") as caught:
-        await planned(cluster)
-    assert text[:10] in str(caught.value)
+    code, headers, text, words = answer
+    route = api.route().respond(code, text=text, headers=headers)
+    for names, path in (([NAME], f"{CRD_PATH}/{NAME}"), ((), CRD_PATH)):
+        with pytest.raises(WrongAddressError) as caught:
+            await plan(cluster, names=names)
+        assert str(caught.value).startswith(f"{BASE}{path} {words}")
+        assert str(caught.value).endswith("check the server address and its path")
+        assert "secret" not in str(caught.value)
+    assert route.call_count == 2
+
+
+@pytest.mark.parametrize("code", [503, 502, 429])
+async def test_a_page_of_html_with_an_error_of_the_server_is_waited_for(
+    api: respx.MockRouter, cluster: Cluster, code: int
+) -> None:
+    """What stands in front of a server that is restarted has a page of its own."""
+    good = usual(serve(api, "w-0")["crd"])
+    page = httpx.Response(code, headers=HTML, text="<html>try again</html>")
+    api.get(f"{CRD_PATH}/{NAME}").mock(side_effect=chain([page, page], repeat(good)))
+    assert (await planned(cluster)).crds[0].decision is Decision.STALE
+
+
+async def test_a_redirect_in_the_middle_of_a_run_is_tried_again(api: respx.MockRouter, cluster: Cluster) -> None:
+    routes = serve(api, "w-0")
+    good = usual(routes["w-0"])
+    routes["w-0"].mock(side_effect=chain([httpx.Response(302, headers={"Location": LOGIN})], repeat(good)))
+    report = await migrated(cluster)
+    assert (report.ok, report.retries) == (True, 1)
 
 
 async def test_a_list_of_crds_that_is_not_found_is_a_wrong_address(api: respx.MockRouter, cluster: Cluster) -> None:
@@ -466,7 +513,10 @@ async def test_what_no_api_server_answers_is_an_error_and_never_a_trim(
         routes[where].mock(return_value=good)
     assert not routes["trim"].called
     routes["crd"].mock(return_value=httpx.Response(200, content=body))
-    assert (await planned(cluster, ONCE)).crds[0].decision is Decision.FAILED
+    try:
+        assert (await planned(cluster, ONCE)).crds[0].decision is Decision.FAILED
+    except WrongAddressError:  # where not even this looks like an API server's
+        assert not body.startswith(b'{"kind"')
     api.get(CRD_PATH).mock(return_value=httpx.Response(200, content=body))
     with pytest.raises(BadAnswerError):
         await plan(cluster, retry_policy=ONCE)

@@ -226,9 +226,7 @@ async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatu
 @asynccontextmanager
 async def open_cluster(connection: Connection) -> AsyncIterator[Cluster]:
     """Open the cluster that the options name."""
-    async with Cluster.from_kubeconfig(
-        connection.kubeconfig, context=connection.context, request_timeout=connection.request_timeout
-    ) as cluster:
+    async with connection.open() as cluster:
         loaded()
         yield cluster
 

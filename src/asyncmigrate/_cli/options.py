@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from asyncmigrate._cluster.cluster import Cluster
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,12 +35,48 @@ class Duration(click.ParamType[float]):
         return sum(float(n) * _UNITS[u] for n, u in parts)
 
 
+class Word(click.ParamType[str]):
+    """Text that is not empty: to ignore `--as "$NOBODY"` would be to act as somebody else than was meant."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        if not value:
+            self.fail("it is empty: leave it out, or say which", param, ctx)
+        return str(value)
+
+
 class Connection(msgspec.Struct, frozen=True):
-    """Which cluster, and how patient each request is; a timeout of None has no bound."""
+    """Which cluster, as whom, and how patient each request is; a timeout of None has no bound."""
 
     kubeconfig: str | None
     context: str | None
+    cluster: str | None
+    user: str | None
+    server: str | None
+    token: str | None
+    as_user: str | None
+    as_uid: str | None
+    as_groups: tuple[str, ...]
     request_timeout: float | None
+    reads_stdin: bool = False
+
+    def open(self) -> Cluster:
+        from asyncmigrate._cluster.cluster import Cluster  # noqa: PLC0415 -- keeps --help quick
+
+        return Cluster.from_kubeconfig(
+            self.kubeconfig,
+            context=self.context,
+            cluster=self.cluster,
+            user=self.user,
+            server=self.server,
+            token=self.token,
+            as_user=self.as_user,
+            as_uid=self.as_uid,
+            as_groups=self.as_groups or None,
+            stdin_is_taken=self.reads_stdin,
+            request_timeout=self.request_timeout,
+        )
 
 
 class CRDOptions(msgspec.Struct, frozen=True):
@@ -66,27 +105,50 @@ def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> C
     return decorate
 
 
+_CONNECTION = (
+    click.option(
+        "--kubeconfig", metavar="FILE", type=Word(), help="Default: $KUBECONFIG, ~/.kube/config, or the pod's."
+    ),
+    click.option("--context", metavar="NAME", type=Word(), help="The kubeconfig context; the current one by default."),
+    click.option("--cluster", metavar="NAME", type=Word(), help="The kubeconfig cluster, instead of the context's."),
+    click.option("--user", metavar="NAME", type=Word(), help="The kubeconfig user, instead of the context's."),
+    click.option("-s", "--server", metavar="URL", type=Word(), help="The API server, instead of the cluster's."),
+    click.option("--token", metavar="TOKEN", type=Word(), help="A bearer token, instead of the user's credentials."),
+    click.option("--as", "as_user", metavar="USER", type=Word(), help="Act as this user, with this user's rights."),
+    click.option("--as-group", "as_groups", metavar="GROUP", type=Word(), multiple=True, help="And group. Repeatable."),
+    click.option("--as-uid", metavar="UID", type=Word(), help="And uid."),
+    click.option(
+        "--request-timeout",
+        type=Duration(),
+        default="60s",
+        show_default=True,
+        metavar="DURATION",
+        help="How long one request may take; 0 for no bound.",
+    ),
+)
+
+
 def connection(command: F) -> F:
-    """--kubeconfig, --context, --request-timeout."""
-    command = _bundle("connection", _connection, {n: n for n in ("kubeconfig", "context", "request_timeout")})(command)
-    for option in (
-        click.option(
-            "--request-timeout",
-            type=Duration(),
-            default="60s",
-            show_default=True,
-            metavar="DURATION",
-            help="How long one request may take; 0 for no bound.",
-        ),
-        click.option("--context", metavar="NAME", help="The kubeconfig context to use; the current one by default."),
-        click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config, or the pod's own."),
-    ):
+    """--kubeconfig, --context, --cluster, --user, -s, --token, --as, --as-group, --as-uid, --request-timeout."""
+    fields = [f for f in Connection.__struct_fields__ if f != "reads_stdin"]
+    command = _bundle("connection", _connection, {n: n for n in fields})(command)
+    for option in reversed(_CONNECTION):
         command = option(command)
-    return command
+    # kubectl has it, and some people give it everywhere.
+    refused = click.option(
+        "-n", "--namespace", hidden=True, expose_value=False, callback=_refuse_namespace, metavar="NAMESPACE"
+    )
+    return refused(command)
 
 
-def _connection(kubeconfig: str | None, context: str | None, request_timeout: float) -> Connection:
-    return Connection(kubeconfig, context, request_timeout or None)
+def _refuse_namespace(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.BadParameter("a CRD is migrated in all namespaces, or not at all: leave it out", ctx, param)
+
+
+def _connection(*, request_timeout: float, **words: Any) -> Connection:  # noqa: ANN401 -- whatever click parsed
+    stdin = "-" in click.get_current_context().params.get("filename", ())
+    return Connection(**words, request_timeout=request_timeout or None, reads_stdin=stdin)
 
 
 def choice(command: F) -> F:

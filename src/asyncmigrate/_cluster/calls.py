@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from asyncmigrate._cluster.decode import crds, objects
-from asyncmigrate._cluster.error_status import excerpt, read_status
+from asyncmigrate._cluster.error_status import excerpt, foreign, is_answer, read_status, speaks_of_the_path
 from asyncmigrate._cluster.transport import OpenCluster, Request, Response
 from asyncmigrate._model import (
     CRD,
@@ -122,8 +122,12 @@ class Calls:
 
     def _wrong_address(self, request: Request, error: APIError) -> WrongAddressError:
         words = excerpt(error.status.message.encode(), 100)
-        url = f"{self._server}{request.target.partition('?')[0]}"
-        return WrongAddressError(f"{url} answers 404 and names no CRD ({words}): check the server address and its path")
+        return WrongAddressError(
+            f"{self._url(request)} answers 404 and names no CRD ({words}): check the server address and its path"
+        )
+
+    def _url(self, request: Request) -> str:
+        return f"{self._server}{request.target.partition('?')[0]}"
 
     async def list_crds(self, *, selector: str = "", token: str = "", limit: int = CRD_PAGE_LIMIT) -> CRDPage:
         query = page_query(limit=limit, token=token, labelSelector=selector)
@@ -207,11 +211,9 @@ class Calls:
         """
         target = resource.object_path(ref.namespace, ref.name)
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _REWRITE, b"{}")
-        response = await self._exchange(request, within)
-        if response.status not in _OK:
-            raise self._error(response, f"rewrite {resource.plural}.{resource.group} {ref}")
-        self._met(response)
-        return objects.resource_version(response.body)
+        return objects.resource_version(
+            await self._send(request, f"rewrite {resource.plural}.{resource.group} {ref}", within)
+        )
 
     async def write_entries(
         self, resource: Resource, ref: ObjectRef, entries: Iterable[ManagedFieldsEntry] | None, *, dry_run: bool
@@ -254,15 +256,26 @@ class Calls:
 
     async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
         response = await self._exchange(request, within)
+        self._check_origin(request, response)
         if response.status in _OK:
-            self._met(response)
+            self.contacted = True
+            self.clock.note(response.headers)
             return response.body
         raise self._error(response, doing)
 
-    def _met(self, response: Response) -> None:
-        """An API server has answered."""
-        self.contacted = True
-        self.clock.note(response.headers)
+    def _check_origin(self, request: Request, response: Response) -> None:
+        """Refuse what is no API server's answer; of the first good one all of it is looked at."""
+        what = foreign(response.status, response.headers, response.body)
+        may_be_elsewhere = response.status in _OK or speaks_of_the_path(response.status)
+        # What a plain 404 means each call knows by itself.
+        is_first = not self.contacted and may_be_elsewhere and response.status != HTTPStatus.NOT_FOUND
+        if what is None and is_first and not is_answer(response.body):
+            what = f"with something else than Kubernetes' JSON ({excerpt(response.body, 60) or 'nothing'})"
+        if what is not None:
+            raise WrongAddressError(
+                f"{self._url(request)} answers {response.status} {what}, which no API server does: "
+                "check the server address and its path"
+            )
 
     def _error(self, response: Response, doing: str) -> APIError:
         status = read_status(response.status, response.headers, response.body, now=time.time())

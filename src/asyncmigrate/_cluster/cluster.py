@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
+from asyncmigrate._cluster.identity import Overrides
 from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import UsageError
 
@@ -45,47 +46,94 @@ class Cluster:
     @classmethod
     def from_kubeconfig(
         cls,
-        path: str | os.PathLike[str] | None = None,
+        path: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         context: str | None = None,
+        cluster: str | None = None,
+        user: str | None = None,
+        server: str | None = None,
+        token: str | None = None,
+        as_user: str | None = None,
+        as_uid: str | None = None,
+        as_groups: Iterable[str] | None = None,
+        stdin_is_taken: bool = False,
         request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT,
     ) -> Self:
-        """Open as kubectl would.
+        """Open as kubectl would, and act as the user that the kubeconfig or `as_user` says.
 
         Args:
-            path: a kubeconfig; None takes $KUBECONFIG (a list of files is merged), else ~/.kube/config, else the
-                configuration of the pod that we run in.
+            path: a kubeconfig, or what one holds as a dict; None takes $KUBECONFIG (a list of files is merged), else
+                ~/.kube/config, else the configuration of the pod that we run in.
             context: None takes the current one.
+            cluster: the kubeconfig's cluster to use instead of the context's.
+            user: the same for the user.
+            server: the API server's URL, instead of the cluster's.
+            token: a bearer token, instead of all of the user's credentials.
+            as_user: whom to act as, instead of the kubeconfig's `as`, whose groups and uid do not go along then.
+            as_uid: the uid to act with.
+            as_groups: the groups to act with.
+            stdin_is_taken: standard input is read by somebody else, so credential plugins do not get it.
             request_timeout: seconds for one request, 60 by default; None for no bound.
 
         Entering raises ConfigError where any of it is missing or broken. When the server answers 401 the kubeconfig is
         read again (credential plugins run again), and the request is sent once more if that brought new credentials.
+        An auth-provider other than `oidc` is refused.
+
+        Raises:
+            UsageError: a word is empty.
         """
+        said = Overrides(
+            context=context,
+            cluster=cluster,
+            user=user,
+            server=server,
+            token=token,
+            as_user=as_user,
+            as_uid=as_uid,
+            as_groups=_groups(as_groups),
+            stdin_is_taken=stdin_is_taken,
+        )
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_kubeconfig  # noqa: PLC0415 -- costs 0.5 s to import
+            from asyncmigrate._cluster.kubeconfig import open_kubeconfig  # noqa: PLC0415 -- costs 0.2 s to import
 
-            return await open_kubeconfig(path, context)
+            return await open_kubeconfig(path, said)
 
         return cls(open_transport, request_timeout=request_timeout)
 
     @classmethod
-    def in_cluster(cls, *, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT) -> Self:
-        """Open from inside a pod, as its service account; the token is read anew every minute."""
+    def in_cluster(
+        cls,
+        *,
+        as_user: str | None = None,
+        as_uid: str | None = None,
+        as_groups: Iterable[str] | None = None,
+        request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT,
+    ) -> Self:
+        """Open from inside a pod, as its service account or as `as_user`.
+
+        When the server answers 401 the token is read again, and the request is sent once more if it is another one.
+        """
+        said = Overrides(as_user=as_user, as_uid=as_uid, as_groups=_groups(as_groups))
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_in_cluster  # noqa: PLC0415 -- costs 0.5 s to import
+            from asyncmigrate._cluster.kubeconfig import open_in_cluster  # noqa: PLC0415 -- costs 0.2 s to import
 
-            return await open_in_cluster()
+            return await open_in_cluster(said)
 
         return cls(open_transport, request_timeout=request_timeout)
 
     @classmethod
     def from_api_client(cls, api_client: ApiClient, *, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT) -> Self:
-        """Use a `kubernetes_asyncio.client.ApiClient`: its configuration and its connections; it stays the caller's."""
+        """Use a `kubernetes_asyncio.client.ApiClient`: its configuration, connections and default headers.
+
+        It stays the caller's. Its token is what its configuration has at each request: `refresh_api_key_hook` is
+        asked, and nothing else renews it. A credential plugin that its configuration was loaded with does not run
+        again.
+        """
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_api_client  # noqa: PLC0415 -- costs 0.5 s to import
+            from asyncmigrate._cluster.kubeconfig import open_api_client  # noqa: PLC0415 -- costs 0.2 s to import
 
             return await open_api_client(api_client)
 
@@ -95,13 +143,15 @@ class Cluster:
     def from_httpx(cls, client: httpx.AsyncClient, *, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT) -> Self:
         """Use an `httpx.AsyncClient` (extra `asyncmigrate[httpx]`) whose `base_url` is the API server's.
 
-        Its credentials, proxies and TLS settings are used as they are; it stays the caller's.
+        Its headers (such as `Impersonate-User`), credentials, proxies and TLS settings are used as they are; it stays
+        the caller's.
         """
 
         async def open_transport() -> OpenCluster:
             from asyncmigrate._cluster.httpx_transport import HttpxTransport  # noqa: PLC0415 -- an optional extra
 
-            return OpenCluster(HttpxTransport(client), str(client.base_url).rstrip("/"))
+            transport = HttpxTransport(client)
+            return OpenCluster(transport, transport.server)
 
         return cls(open_transport, request_timeout=request_timeout)
 
@@ -140,3 +190,9 @@ class Cluster:
         if self._opened is not None:
             await self._opened.transport.aclose()
             self._opened = None
+
+
+def _groups(groups: Iterable[str] | None) -> tuple[str, ...] | None:
+    if isinstance(groups, str):
+        raise UsageError("as_groups is one string: give a list of groups")
+    return None if groups is None else tuple(groups)

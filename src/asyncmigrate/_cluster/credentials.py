@@ -1,133 +1,156 @@
-"""A kubeconfig's credentials through kubernetes-asyncio, whose plugins run here: as children that end with us."""
+"""What we show to the server, a token, a password or a certificate: from a kubeconfig's user, or from a pod's files."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import json
 import os
-import shlex
-import signal
-from collections.abc import Mapping
-from contextlib import suppress
-from types import SimpleNamespace
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import anyio
-from kubernetes_asyncio.config import ConfigException
-from kubernetes_asyncio.config.exec_provider import ExecProvider
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
+import msgspec
 
-# Plugins ask a token service, which takes seconds; where it hangs, nobody is served by waiting for longer.
-_SECONDS = 60.0
-# On a terminal a person may be logging in in a browser, and has Ctrl-C.
-_PERSON_SECONDS = 300.0
-_LAST_SECONDS = 0.2  # for a plugin to tidy up once it is told to end, before it is killed
-_MOST_WORDS = 500  # of what a plugin says on stderr
+from asyncmigrate._cluster.exec_plugin import run_plugin
+from asyncmigrate._cluster.identity import basic
+from asyncmigrate._cluster.kubeconfig_choice import Choice, ClusterInfo, UserInfo
+from asyncmigrate._cluster.oidc import OIDC, id_token
+from asyncmigrate.errors import ConfigError
+
+_EXEC_EXTENSION = "client.authentication.k8s.io/exec"  # of a cluster: what its plugins are told
 
 
-class Loader(KubeConfigLoader):  # type: ignore[misc]  # it is untyped
-    """Loads a context of a kubeconfig, or of several joined as in $KUBECONFIG; None takes the current one.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An Authorization header, and a client certificate with its key in PEM; what there is of them."""
 
-    kubernetes-asyncio has no hook for plugins, sets them no time, and leaves them running when it is cancelled.
+    authorization: str | None = field(default=None, repr=False)
+    certificate: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
 
-    Attributes:
-        asked: who was asked for credentials last.
+
+async def credentials_of(choice: Choice, *, stdin_is_taken: bool, newer: dict[str, str]) -> Credentials:
+    """Read a user's credentials: run its plugin, renew its token. A token that is written down comes first, as in Go.
+
+    Raises:
+        ConfigError: they cannot be had.
     """
-
-    def __init__(self, joined: str, context: str | None) -> None:
-        super().__init__(
-            KubeConfigMerger(joined).config,
-            active_context=context,
-            get_google_credentials=self._gcloud,
-            config_base_path=None,
-        )
-        self.asked = f"its auth-provider {self.provider}"
-
-    @property
-    def seconds(self) -> float:
-        """How long credentials may take."""
-        return _PERSON_SECONDS if _has_person() else _SECONDS
-
-    async def load_from_exec_plugin(self) -> bool:
-        """Have the plugin's answer stand where the user's own token or certificate would."""
-        plugin = ExecProvider(self._user["exec"])
-        self.asked = f"exec: {plugin.args[0]}"
-        info = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": {"interactive": _has_person()}}
-        answer = await _output_of(plugin.args, plugin.env | {"KUBERNETES_EXEC_INFO": json.dumps(info)}, self.asked)
-        self._user.value |= _credentials(_status_of(answer, plugin.api_version))
-        self._load_user_token()
-        return True
-
-    async def _gcloud(self) -> SimpleNamespace:
-        config = self._user["auth-provider"]["config"]
-        args = [str(config["cmd-path"]), *shlex.split(str(config["cmd-args"]))]
-        self.asked = f"exec: {args[0]}"
-        found = json.loads(await _output_of(args, os.environ, self.asked))["credential"]
-        return SimpleNamespace(token=found["access_token"], expiry=found["token_expiry"])
+    user, cluster = choice.user, choice.cluster
+    token = _token(user)
+    if not token and user.exec is not None:
+        told = _cluster_for_plugins(cluster) if user.exec.provide_cluster_info else None
+        found = await run_plugin(user.exec, told, stdin_is_taken=stdin_is_taken)
+        token = found.pop("token", "")
+        user = msgspec.structs.replace(user, **{k.replace("-", "_"): v for k, v in found.items()})
+    if not token and user.auth_provider is not None:
+        token = await id_token(_oidc(user.auth_provider), newer)
+    authorization = f"Bearer {token}" if token else _basic(user)
+    if cluster.server.startswith("http://"):
+        return Credentials(authorization)
+    return Credentials(
+        authorization,
+        _pem(user.client_certificate_data, user.client_certificate, "client-certificate"),
+        _pem(user.client_key_data, user.client_key, "client-key"),
+    )
 
 
-def _has_person() -> bool:
-    return os.isatty(0)
-
-
-async def _output_of(args: list[str], env: Mapping[str, str], name: str) -> bytes:
-    """What a command prints; it ends, with all that it has started, when we are cancelled."""
-    with anyio.CancelScope(
-        shield=True
-    ):  # it takes a moment; asyncio, cancelled in it, would forget the child's children
-        process = await asyncio.create_subprocess_exec(
-            *args,
-            env=env,
-            stdin=None if _has_person() else asyncio.subprocess.DEVNULL,  # that may be a manifest that is ours to read
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+def _token(user: UserInfo) -> str:
+    """A token that is written down; that of the file first, for it may be newer (transport/token_source.go)."""
+    if not user.token_file:
+        return user.token
     try:
-        out, words = await process.communicate()
-    except BaseException:
-        await _end(process)
+        found = read_token(user.token_file)
+    except ConfigError:
+        if user.token:
+            return user.token
         raise
-    if process.returncode:
-        said = words.decode(errors="replace").strip()[:_MOST_WORDS]
-        raise ConfigException(f"{name} returned {process.returncode}{f'. {said}' if said else ''}")
-    return out
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with anyio.CancelScope(shield=True):
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, number)
-            with anyio.move_on_after(_LAST_SECONDS):
-                await process.communicate()
-
-
-def _status_of(answer: bytes, api_version: str) -> dict[str, Any]:
-    try:
-        found = json.loads(answer)
-    except ValueError as error:
-        raise ConfigException(f"exec: the plugin's output is not JSON: {error}") from error
-    status = found.get("status") if isinstance(found, dict) else None
-    if not isinstance(status, dict) or found.get("kind") != "ExecCredential":
-        raise ConfigException("exec: the plugin's output is no ExecCredential with a status")
-    if found.get("apiVersion") != api_version:
-        raise ConfigException(f"exec: the plugin speaks {found.get('apiVersion')}, and {api_version} is asked for")
-    return status
-
-
-def _credentials(status: dict[str, Any]) -> dict[str, str]:
-    """An ExecCredential's status in a kubeconfig's words."""
-    found = {"token": status["token"]} if status.get("token") else {}
-    if status.get("clientCertificateData"):
-        if not status.get("clientKeyData"):
-            raise ConfigException("exec: the plugin gave a certificate without its key")
-        for ours, theirs in (
-            ("client-certificate-data", "clientCertificateData"),
-            ("client-key-data", "clientKeyData"),
-        ):
-            found[ours] = base64.b64encode(status[theirs].encode()).decode()
-    if not found:
-        raise ConfigException("exec: the plugin gave neither a token nor a certificate")
     return found
+
+
+def read_token(path: str) -> str:
+    """The token in a file, without the line break that many end with."""
+    try:
+        found = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"the token file {path}: {error.strerror}") from error
+    except ValueError:
+        raise ConfigError(f"the token file {path} is not text") from None
+    if not found:
+        raise ConfigError(f"the token file {path} is empty")
+    return found
+
+
+def _basic(user: UserInfo) -> str | None:
+    if not (user.username or user.password):
+        return None
+    return basic(user.username, user.password)
+
+
+def _oidc(provider: dict[str, Any]) -> OIDC:
+    try:
+        return msgspec.convert(provider.get("config") or {}, OIDC)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"oidc: its configuration cannot be used: {error}") from None
+
+
+def _pem(data: str, path: str, what: str) -> bytes:
+    """What stands in a kubeconfig in base64, or in a file; the former first, as in client-go."""
+    if data:
+        try:
+            return base64.b64decode("".join(data.split()), validate=True)
+        except ValueError:
+            raise ConfigError(f"{what}-data is not base64") from None
+    try:
+        return Path(path).read_bytes() if path else b""
+    except OSError as error:
+        raise ConfigError(f"{what} {path}: {error.strerror}") from error
+
+
+def _cluster_for_plugins(cluster: ClusterInfo) -> dict[str, Any]:
+    """The cluster as plugins are told of it: client-go's ConfigToExecCluster in rest/exec.go."""
+    authority = _pem(cluster.certificate_authority_data, cluster.certificate_authority, "certificate-authority")
+    config = next((e.get("extension") for e in cluster.extensions if e.get("name") == _EXEC_EXTENSION), None)
+    told = {
+        "server": cluster.server,
+        "tls-server-name": cluster.tls_server_name,
+        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
+        "certificate-authority-data": base64.b64encode(authority).decode(),
+        "proxy-url": cluster.proxy_url,
+        "disable-compression": cluster.disable_compression,
+        "config": config,
+    }
+    return {k: v for k, v in told.items() if v}
+
+
+def trust(cluster: ClusterInfo, credentials: Credentials) -> ssl.SSLContext:
+    """Whom we trust, and the certificate that we show.
+
+    Raises:
+        ConfigError: a certificate or key cannot be loaded.
+    """
+    authority = _pem(cluster.certificate_authority_data, cluster.certificate_authority, "certificate-authority")
+    try:
+        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+        if credentials.certificate:
+            _show(context, credentials)
+    except (ssl.SSLError, ValueError) as error:
+        said = error.reason if isinstance(error, ssl.SSLError) and error.reason else "it is not PEM"
+        raise ConfigError(f"cannot load the certificates of {cluster.server}: {said}") from None
+    if cluster.insecure_skip_tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    # Go accepts certificates without the extensions that Python 3.13 began to insist on, and so do clusters.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _show(context: ssl.SSLContext, credentials: Credentials) -> None:
+    """Load a certificate and its key; `ssl` takes them from a file only, which is gone again at once."""
+    handle, path = tempfile.mkstemp(prefix="asyncmigrate-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(credentials.key + b"\n" + credentials.certificate)
+        context.load_cert_chain(path)
+    finally:
+        Path(path).unlink()

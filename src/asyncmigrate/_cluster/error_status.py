@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -35,6 +36,10 @@ class _Answer(msgspec.Struct):
     metadata: _Metadata | None = None
 
 
+_REDIRECTS = range(300, 400)
+_ABOUT_THE_PATH = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
+_SNIFFED = 2000  # bytes that a page of HTML shows itself by
+_TAGS = re.compile(rb"<(style|script)\b.*?(</\1>|$)|<[^>]*(>|$)", re.DOTALL | re.IGNORECASE)
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
@@ -62,6 +67,39 @@ def read_status(code: int, headers: Mapping[str, str], body: bytes, *, now: floa
         details_group=details.group,
         continue_token=answer.metadata.continue_ if answer.metadata else "",
     )
+
+
+def foreign(response_code: int, headers: Mapping[str, str], body: bytes) -> str | None:
+    """What no API server answers, in words: a redirect, or a page of HTML in place of JSON.
+
+    An error of the server's side (5xx) or 429 may come from what stands in front of it, with a page of its own: that
+    says nothing about the address.
+    """
+    if response_code in _REDIRECTS:
+        target = headers.get("location", "").partition("?")[0]
+        return f"with a redirect to {excerpt(target.encode(), 100) or 'nowhere'}"
+    is_html = "html" in headers.get("content-type", "") or body[:_SNIFFED].lstrip()[:1] == b"<"
+    if is_html and (response_code < HTTPStatus.BAD_REQUEST or response_code in _ABOUT_THE_PATH):
+        return f"with a page of HTML ({excerpt(_TAGS.sub(b' ', body[:_SNIFFED]), 60)})"
+    return None
+
+
+def speaks_of_the_path(code: int) -> bool:
+    """Tell a code that comes from a wrong address, too: most often `Client sent an HTTP request to an HTTPS server`."""
+    return code in _ABOUT_THE_PATH
+
+
+def is_answer(body: bytes) -> bool:
+    """Tell whether a good answer is an object of Kubernetes', as all are that an API server gives.
+
+    One that has been cut off is taken for one: the next try may bring all of it.
+    """
+    try:
+        return bool(_decode(body).kind)
+    except msgspec.ValidationError:
+        return False
+    except UNDECODABLE:
+        return body.startswith(b"{")
 
 
 def is_denied(body: bytes) -> bool:

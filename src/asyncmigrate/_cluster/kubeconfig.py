@@ -2,125 +2,188 @@
 
 from __future__ import annotations
 
-import binascii
-import logging
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config
 
-from asyncmigrate._cluster.aiohttp_transport import AiohttpTransport
-from asyncmigrate._cluster.credentials import Loader
+from asyncmigrate._cluster.aiohttp_transport import Access, AiohttpTransport
+from asyncmigrate._cluster.credentials import Credentials, credentials_of, read_token, trust
+from asyncmigrate._cluster.identity import Headers, Impersonation, Overrides, check_header
+from asyncmigrate._cluster.kubeconfig_choice import Choice, ClusterInfo, UserInfo, choose
+from asyncmigrate._cluster.kubeconfig_files import DEFAULT_KUBECONFIG, Kubeconfig, Source
+from asyncmigrate._cluster.server_address import read_server
+from asyncmigrate._cluster.translate import one_line
 from asyncmigrate._cluster.transport import OpenCluster
-from asyncmigrate.errors import ConfigError
+from asyncmigrate.errors import ConfigError, MigrateError
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient
 
-DEFAULT_KUBECONFIG = "~/.kube/config"
 IN_CLUSTER = "in-cluster"
-_POOL = 1024  # what is in flight is bounded by the engine's budget, not by the connection pool
-
-# What it logs as errors it raises too; without a handler Python would print it beside our one line.
-logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
+# Plugins ask a token service, which takes seconds; where it hangs, nobody is served by waiting for longer.
+_SECONDS = 60.0
+# On a terminal a person may be logging in in a browser, and has Ctrl-C.
+_PERSON_SECONDS = 300.0
+_POD_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_GENERATED_AGENT = "OpenAPI-Generator/"  # what an ApiClient calls itself unless its owner says something else
 
 
 async def open_kubeconfig(
-    path: str | os.PathLike[str] | None, context: str | None, *, within: float | None = None
+    given: str | os.PathLike[str] | Mapping[str, Any] | None,
+    said: Overrides | None = None,
+    *,
+    within: float | None = None,
 ) -> OpenCluster:
-    """Open as kubectl would: the path given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in.
+    """Open as kubectl would: what is given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in.
 
-    Credentials that take longer than `within` seconds are given up; None for as long as the loader thinks right.
+    Credentials that take longer than `within` seconds are given up; None for as long as a person or a service may need.
     """
-    paths = _paths(path)
-    if not paths:
-        if path is None and "KUBERNETES_SERVICE_HOST" in os.environ:
-            return await open_in_cluster()
-        named = path or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
+    said = said or Overrides()
+    source = Source(given)
+    if not source.is_there:
+        if given is None and not os.environ.get("KUBECONFIG"):
+            if "KUBERNETES_SERVICE_HOST" in os.environ:
+                return await open_in_cluster(said)
+            if said.server is not None:
+                return await _Opener(Source({}), said, within).open()
+        named = given or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         raise ConfigError(f"no kubeconfig at {named}: give --kubeconfig, or set KUBECONFIG, to a file that exists")
-    joined = os.pathsep.join(paths)
-    configuration, name = await _load(joined, context, within)
-
-    async def reload() -> Any:  # noqa: ANN401 -- kubernetes-asyncio's Configuration is untyped
-        return (await _load(joined, name, within))[0]
-
-    transport = AiohttpTransport(configuration, reload=reload)
-    return OpenCluster(transport, configuration.host, name)
+    return await _Opener(source, said, within).open()
 
 
-def _paths(path: str | os.PathLike[str] | None) -> list[str]:
-    if path is not None:
-        candidates = [os.fspath(path)]
-    else:
-        candidates = (os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG).split(os.pathsep)
-    return [p for c in candidates if c and Path(p := os.path.expanduser(c)).is_file()]  # noqa: PTH111 -- of a str
+class _Opener:
+    """Reads a kubeconfig, at first and whenever its credentials are to be renewed."""
+
+    def __init__(self, source: Source, said: Overrides, within: float | None) -> None:
+        self._source = source
+        self._said = said
+        self._within = within
+        self._newer: dict[str, str] = {}
+
+    async def open(self) -> OpenCluster:
+        access, context = await self._read()
+        # What current-context says may change while we run.
+        self._said = _keep_context(self._said, context)
+
+        async def reload() -> Access:
+            return (await self._read())[0]
+
+        return OpenCluster(AiohttpTransport(access, reload=reload), access.server, context)
+
+    async def _read(self) -> tuple[Access, str]:
+        config = self._source.read()
+        try:
+            choice = choose(config, self._said)
+        except ConfigError as error:
+            raise ConfigError(f"{config.where}: {error}") from None
+        return await self._access(config, choice), choice.context
+
+    async def _access(self, config: Kubeconfig, choice: Choice) -> Access:
+        where = f"{config.where}: {f'context {choice.context!r}' if choice.context else 'no context'}"
+        seconds = self._within or (_PERSON_SECONDS if os.isatty(0) else _SECONDS)
+        try:
+            with anyio.fail_after(seconds):
+                credentials = await credentials_of(choice, stdin_is_taken=self._said.stdin_is_taken, newer=self._newer)
+            if credentials.authorization:
+                check_header(credentials.authorization, "the token")
+            return _access(choice.cluster, credentials, choice.acting.headers)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error.__cause__
+        except TimeoutError:
+            raise ConfigError(f"{where}: {_asked(choice.user)} gave no credentials in {seconds:g} s") from None
 
 
-async def _load(joined: str, context: str | None, within: float | None) -> tuple[Any, str]:
-    configuration = Configuration()
+def _keep_context(said: Overrides, context: str) -> Overrides:
+    fields = {name: getattr(said, name) for name in said.__struct_fields__}
+    return Overrides(**fields | {"context": context or None})
+
+
+def _asked(user: UserInfo) -> str:
+    return f"exec: {user.exec.command}" if user.exec else "its auth-provider oidc"
+
+
+def _access(cluster: ClusterInfo, credentials: Credentials, headers: Headers) -> Access:
+    is_tls = cluster.server.startswith("https://")
+    return Access(
+        server=cluster.server,
+        trust=trust(cluster, credentials) if is_tls else None,
+        tls_server_name=cluster.tls_server_name if is_tls else "",
+        authorization=credentials.authorization,
+        certificate=credentials.certificate,
+        headers=headers,
+        proxy=cluster.proxy_url,
+    )
+
+
+async def open_in_cluster(said: Overrides | None = None, *, folder: Path = _POD_FOLDER) -> OpenCluster:
+    """Open as a pod's service account, or with the token and the server that are given in its place."""
+    said = said or Overrides()
+    for what in ("context", "cluster", "user"):
+        if getattr(said, what) is not None:
+            raise ConfigError(f"there is no kubeconfig, and so no {what} {getattr(said, what)!r}")
+
+    async def read() -> Access:
+        return _pod_access(said, folder)
+
+    access = await read()
+    return OpenCluster(AiohttpTransport(access, reload=read), access.server, IN_CLUSTER)
+
+
+def _pod_access(said: Overrides, folder: Path) -> Access:
+    acting = said.impersonation(Impersonation())
     try:
-        loader = Loader(joined, context)
-        seconds = within or loader.seconds
-        with anyio.move_on_after(seconds) as scope:
-            await loader.load_and_set(configuration)
-    except Exception as error:  # noqa: BLE001 -- a kubeconfig of the wrong shape can fail in it in any way whatever
-        raise ConfigError(f"{joined}: {_problem(error, context)}") from None
-    if scope.cancelled_caught:
-        raise ConfigError(f"{joined}: {_wanted(context)}: {loader.asked} gave no credentials in {seconds:g} s")
-    current = loader.current_context or {}
-    if not configuration.host.startswith(("https://", "http://")):
-        raise ConfigError(f"{joined}: context {current.get('name')}: no server address that begins with https://")
-    configuration.connection_pool_maxsize = _POOL
-    # Go accepts certificates without the extensions that Python 3.13 began to insist on, and so do clusters.
-    configuration.disable_strict_ssl_verification = True
-    return configuration, str(current.get("name", ""))
-
-
-def _problem(error: Exception, context: str | None) -> str:
-    """Say what is wrong with a kubeconfig, quoting none of it: kubernetes-asyncio's messages can hold whole users."""
-    wanted = _wanted(context)
-    words = " ".join(str(error).split())
-    if (mark := getattr(error, "problem_mark", None)) is not None:  # PyYAML's, which is kubernetes-asyncio's affair
-        return f"not valid YAML at line {mark.line + 1}: {getattr(error, 'problem', None) or 'syntax error'}"
-    if not isinstance(error, ConfigException):
-        if isinstance(error, OSError):
-            return f"{wanted}: {error.strerror}: {error.filename}"
-        if isinstance(error, binascii.Error):
-            return f"{wanted}: its certificate or key data is not base64"
-        return f"not a usable kubeconfig ({type(error).__name__})"
-    if "key current-context" in words:
-        return "no current-context is set: give --context"
-    if match := re.search(r"object with name (\S+) in \S+?(contexts|clusters|users) list", words):
-        name, section = match.groups()
-        if section == "contexts":
-            return f"context {name!r} does not exist: see `kubectl config get-contexts`"
-        return f"{wanted} names {section.removesuffix('s')} {name!r}, which is not in the file"
-    if match := re.search(r"Expected key (\S+) in", words):
-        return f"{wanted} cannot be used: key {match[1]!r} is missing"
-    if words.startswith(("exec:", "oidc:", "File does not exist")):
-        return f"{wanted}: {words}"
-    return "not a usable kubeconfig"
-
-
-def _wanted(context: str | None) -> str:
-    return f"context {context!r}" if context else "the current context"
-
-
-async def open_in_cluster() -> OpenCluster:
-    configuration = Configuration()
-    try:
-        load_incluster_config(client_configuration=configuration)
-    except (ConfigException, OSError) as error:
-        raise ConfigError(f"in-cluster configuration: {error}") from error
-    configuration.connection_pool_maxsize = _POOL
-    configuration.disable_strict_ssl_verification = True
-    return OpenCluster(AiohttpTransport(configuration), configuration.host, IN_CLUSTER)
+        host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}") for name in ("HOST", "PORT"))
+        if not host or not port:
+            raise ConfigError("Service host/port is not set: is this a pod?")  # noqa: TRY301 -- named below
+        server = read_server(said.server or f"https://{f'[{host}]' if ':' in host else host}:{port}")
+        token = said.token or read_token(str(folder / "token"))
+        check_header(token, "the token")
+        cluster = ClusterInfo(server=server, certificate_authority=str(folder / "ca.crt"))
+        return _access(cluster, Credentials(f"Bearer {token}"), acting.headers)
+    except ConfigError as error:
+        raise ConfigError(f"in-cluster configuration: {error}") from error.__cause__
 
 
 async def open_api_client(api_client: ApiClient) -> OpenCluster:
+    """Open by a caller's client: its configuration, its connections and its default headers."""
     configuration: Any = api_client.configuration
-    return OpenCluster(AiohttpTransport(configuration, rest=api_client.rest_client), configuration.host, "")
+    rest: Any = api_client.rest_client
+    proxy_headers = rest.proxy_headers
+
+    async def ask() -> str | None:
+        """What its configuration has now: its refresh hook is asked, and its owner may have put a newer token there."""
+        try:
+            token: str | None = await configuration.get_api_key_with_prefix("BearerToken")
+        except MigrateError:
+            raise
+        except Exception as error:  # it is the caller's code
+            raise ConfigError(f"{configuration.host}: refresh_api_key_hook failed: {one_line(error)}") from error
+        return token
+
+    access = Access(
+        server=read_server(configuration.host),
+        tls_server_name=rest.server_hostname or "",
+        ask=ask,
+        headers=_default_headers(api_client),
+        proxy=rest.proxy or "",
+        proxy_headers=proxy_headers,
+        connector=rest.pool_manager.connector,
+    )
+    return OpenCluster(AiohttpTransport(access), access.server, "")
+
+
+def _default_headers(api_client: Any) -> Headers:  # noqa: ANN401 -- kubernetes-asyncio's classes are untyped
+    """What goes along with all requests of a client, such as Impersonate-User; not the generator's own name."""
+    found = {str(name): str(value) for name, value in api_client.default_headers.items()}
+    if api_client.cookie:
+        found["Cookie"] = str(api_client.cookie)
+    for name, value in found.items():
+        check_header(value, f"the default header {name}")
+    return tuple(
+        (name, value)
+        for name, value in found.items()
+        if not (name.lower() == "user-agent" and value.startswith(_GENERATED_AGENT))
+    )

@@ -23,7 +23,7 @@ from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._options import PlanOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
-from asyncmigrate._rules.decisions.decide import decide
+from asyncmigrate._rules.decisions.decide import absent, decide
 from asyncmigrate._rules.decisions.droppable import has_or_had
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
 from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
@@ -62,7 +62,8 @@ async def plan(
         manifests: files, folders, http(s) URLs, or `-` for standard input; YAML or JSON, several documents and List
             objects welcome, other kinds left aside.
         recursive: read folders' subfolders too.
-        names: CRD names (`widgets.example.com`); with manifests, only these of them.
+        names: CRD names (`widgets.example.com`); with manifests, only these of them. Without, one that is not on the
+            cluster is a failed CRD of the plan: its name is wrong.
         selector: a label selector on CRDs; on the manifests' own labels where there are any.
         allow_pruning: migrate even where the storage version's schema lacks fields that objects in older versions may
             have; such a CRD is blocked otherwise, for a rewrite removes these fields for good.
@@ -211,7 +212,7 @@ class _Planner:
         except MigrateError as error:
             action = self._session.classify(Operation.LOOK_UP, error)
             if action is Action.NEW:
-                self._looked_up(decide(name, None, found.crd if found else None))
+                self._looked_up(decide(name, None, found.crd) if found else absent(name))
             else:
                 self._failed_try(name, tries or Tries(began), action, error)
             return health_of(error)

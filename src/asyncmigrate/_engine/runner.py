@@ -17,7 +17,7 @@ from asyncmigrate._options import ManagedFields, RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import PLAN_BLOCKED, CRDReport, Outcome, Report
 from asyncmigrate._results.unfinished import Unfinished
-from asyncmigrate._rules.decisions.decide import FIELDS_WOULD_BE_PRUNED
+from asyncmigrate._rules.decisions.decide import ABSENT, FIELDS_WOULD_BE_PRUNED
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import CRDFinished, Observer, RunFinished, RunStarted
@@ -131,9 +131,11 @@ class _Run:
         self._state = state
         self._plan = plan
         self._migrations: dict[str, Migration] = {}
+        self._resumes = False
 
     def take(self, stale: tuple[CRDPlan, ...], unfinished: dict[str, Unfinished] | None) -> None:
         """Take stale CRDs: all, or those that an earlier run left unfinished."""
+        self._resumes = unfinished is not None
         for crd in stale:
             if unfinished is None or crd.name in unfinished:
                 left = (unfinished or {}).get(crd.name)
@@ -188,4 +190,7 @@ class _Run:
             if self._plan.blocked:
                 reason, message = PLAN_BLOCKED, "nothing is written while another CRD of the plan is blocked"
         outcome = _OUTCOME_WITHOUT_RUN[plan.decision]
+        if plan.reason == ABSENT and self._resumes:
+            # It was there in the earlier run, and its objects have gone with it.
+            outcome, message = Outcome.SKIPPED, "it is no longer on the cluster: nothing is left to do"
         return CRDReport(plan=plan, outcome=outcome, reason=reason, message=message, refused=plan.refused)

@@ -1,6 +1,10 @@
-"""Who asks, and what they may do: bearer tokens and the part of RBAC that a migration needs."""
+"""Who asks, as whom, and what they may do: bearer tokens, impersonation, the part of RBAC that a migration needs."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -28,12 +32,19 @@ EVERYTHING = (Rule(verbs=("*",)),)
 class User(msgspec.Struct, frozen=True):
     name: str
     rules: tuple[Rule, ...]
+    groups: tuple[str, ...] = ("system:authenticated",)
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = {}
 
     def may(self, verb: str, group: str, resource: str) -> bool:
         return any(rule.allows(verb, group, resource) for rule in self.rules)
 
 
-ANONYMOUS = User("system:anonymous", ())
+ANONYMOUS = User("system:anonymous", (), ("system:unauthenticated",))
+# The group that RBAC's bootstrap policy gives all rights to.
+_MASTERS = "system:masters"
+_PREFIX = "impersonate-extra-"
+_AUTHENTICATION = "authentication.k8s.io"
 
 
 def authenticate(authorization: str, users: dict[str, User]) -> User:
@@ -43,6 +54,58 @@ def authenticate(authorization: str, users: dict[str, User]) -> User:
     if user is None:
         raise StatusError("Unauthorized", "Unauthorized")
     return user
+
+
+def impersonate(user: User, headers: Iterable[tuple[str, str]], users: Iterable[User]) -> User:
+    """The user that a request acts as, by its Impersonate headers, which need a right each.
+
+    After apiserver's pkg/endpoints/filters/impersonation: the rights are then those of the user of that name; all, in
+    the group system:masters. Kubernetes 1.36 and later say in other words that one may not.
+    """
+    said = [(name.lower(), value) for name, value in headers if name.lower().startswith("impersonate-")]
+    name = next((value for header, value in said if header == "impersonate-user"), "")
+    if not said:
+        return user
+    if not name:
+        raise StatusError("BadRequest", f"requested {said} without impersonating a user name")
+    groups = tuple(value for header, value in said if header == "impersonate-group")
+    uid = next((value for header, value in said if header == "impersonate-uid"), "")
+    extra: dict[str, tuple[str, ...]] = {}
+    _may_impersonate(user, "", "users", name)
+    for group in groups:
+        _may_impersonate(user, "", "groups", group)
+    for header, value in said:
+        if header.startswith(_PREFIX):
+            key = unquote(header.removeprefix(_PREFIX))
+            _may_impersonate(user, _AUTHENTICATION, f"userextras/{key}", value)
+            extra[key] = (*extra.get(key, ()), value)
+    if uid:
+        _may_impersonate(user, _AUTHENTICATION, "uids", uid)
+    rules = EVERYTHING if _MASTERS in groups else tuple(r for u in users if u.name == name for r in u.rules)
+    added = () if {"system:authenticated", "system:unauthenticated"} & {*groups} else ("system:authenticated",)
+    return User(name, rules, (*groups, *added), uid, extra)
+
+
+def _may_impersonate(user: User, group: str, resource: str, value: str) -> None:
+    if not user.may("impersonate", group, resource):
+        named = f"{resource.partition('/')[0]}{f'.{group}' if group else ''}"
+        raise StatusError(
+            "Forbidden",
+            f'{named} "{value}" is forbidden: User "{user.name}" cannot impersonate resource "{resource}" '
+            f'in API group "{group}" at the cluster scope',
+            details=about(group, resource.partition("/")[0], value),
+        )
+
+
+def self_review(user: User) -> dict[str, Any]:
+    """Answer a SelfSubjectReview, which `kubectl auth whoami` asks for."""
+    info: dict[str, Any] = {"username": user.name, "uid": user.uid, "groups": user.groups, "extra": user.extra}
+    return {
+        "apiVersion": f"{_AUTHENTICATION}/v1",
+        "kind": "SelfSubjectReview",
+        "metadata": {},
+        "status": {"userInfo": {k: v for k, v in info.items() if v}},
+    }
 
 
 def authorize(user: User, target: Target) -> None:

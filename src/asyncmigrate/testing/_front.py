@@ -23,17 +23,22 @@ from asyncmigrate.testing._status import StatusError, timeout
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One request that the server got: `path` with its query; `code` 0 where the connection was dropped."""
+    """One request that the server got: `path` with its query; `code` 0 where the connection was dropped.
+
+    `user` is who it was done as, and `by` who asked for that: the same without impersonation.
+    """
 
     method: str
     path: str
     code: int
     user: str
+    by: str = ""
 
 
 class Front:
@@ -62,10 +67,12 @@ class Front:
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        user = "?"
+        user = by = User("?", ())
         code = 0
         try:
-            user, response = await self._answer(request)
+            by = user = _access.authenticate(request.headers.get("Authorization", ""), self._users)
+            user = _access.impersonate(by, request.headers.items(), self._users.values())
+            response = await self._answer(request, user)
             code = response.status if response else 0
         except StatusError as error:
             response = _json(error.code, error.body, _headers(error))
@@ -74,22 +81,23 @@ class Front:
             code = 404
             response = web.Response(status=code, text="404 page not found\n")
         finally:
-            self.requests.append(Seen(request.method, request.path_qs, code, user))
+            self.requests.append(Seen(request.method, request.path_qs, code, user.name, by.name))
             self.answered.set()
         if response is None:
             return _hang_up(request)
         response.headers["Date"] = format_datetime(self._state.clock.date(), usegmt=True)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response | None]:
+    async def _answer(self, request: web.BaseRequest, user: User) -> web.Response | None:
         began = time.monotonic()
-        user = _access.authenticate(request.headers.get("Authorization", ""), self._users)
+        if request.path == _SELF_REVIEWS and request.method == "POST":
+            return _json(201, _access.self_review(user))
         if request.path == _REVIEWS and request.method == "POST":
-            return user.name, _json(201, _access.review(user, _json_of(await request.read())))
+            return _json(201, _access.review(user, _json_of(await request.read())))
         if request.path in {"/healthz", "/livez", "/readyz"}:
-            return user.name, web.Response(text="ok")
+            return web.Response(text="ok")
         if request.method == "GET" and (found := _discovery.at(request.path, self._state)):
-            return user.name, _json(200, found)
+            return _json(200, found)
         call = self._parse(request, user)
         verb = "list" if request.method == "GET" and not call.name else _VERBS.get(request.method, "")
         target = Target(
@@ -103,15 +111,15 @@ class Front:
         faults = self._state.faults.met_by(target)
         early = await _meet(faults)
         if early is not None or any(f.drop == "before" for f in faults):
-            return user.name, early
+            return early
         code = 200
         if verb in {"get", "list"}:
             result = await (self._api.get(call) if verb == "get" else self._api.list(call))
         else:
             code, result = await self._write_in_time(verb, call, request, began)
         if any(f.drop == "after" for f in faults):
-            return user.name, None
-        return user.name, _json(code, result)
+            return None
+        return _json(code, result)
 
     async def _write_in_time(self, verb: str, call: Call, request: web.BaseRequest, began: float) -> tuple[int, Object]:
         """Serve a write, or let it end with 504 and nothing stored.

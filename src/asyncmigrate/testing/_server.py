@@ -37,7 +37,8 @@ class ApiServer:
     A request is served to its end by the CRD as it was when the request began: a write that takes its time is stored
     in the old storage version, though that has moved meanwhile. Objects are pruned by the schemas of the versions that
     they are stored, read and written in. managedFields have an entry for each manager, with the fields that it set;
-    configurations can be applied. `minor` makes it Kubernetes 1.<minor> where versions differ.
+    configurations can be applied. Impersonate headers are obeyed, with the rights of the user of that name. `minor`
+    makes it Kubernetes 1.<minor> where versions differ.
 
     Attributes:
         faults: what is to go wrong; see Faults.
@@ -50,7 +51,7 @@ class ApiServer:
         self._state = State(minor)
         self.minor = minor
         self._tls = tls
-        self._users = {ADMIN_TOKEN: User("admin", EVERYTHING)}
+        self._users = {ADMIN_TOKEN: User("admin", EVERYTHING, ("system:masters", "system:authenticated"))}
         self._front = Front(self._state, self._users)
         # A request whose client has gone ends where it is, as one whose context is cancelled does in Go.
         self._server = web.Server(self._front.serve, handler_cancellation=True, access_log=None)
@@ -175,9 +176,9 @@ class ApiServer:
 
     # Users
 
-    def add_user(self, name: str, rules: Iterable[Rule] = ()) -> str:
-        """Let a user in, with rights by RBAC rules; returns the bearer token `<name>-token`."""
-        token = f"{name}-token"
+    def add_user(self, name: str, rules: Iterable[Rule] = (), *, token: str = "") -> str:
+        """Let a user in, with rights by RBAC rules; returns the bearer token, `<name>-token` unless it is given."""
+        token = token or f"{name}-token"
         self._users[token] = User(name, tuple(rules))
         return token
 

@@ -12,6 +12,7 @@ from asyncmigrate._rules.decisions.versions import access_version
 _NAMED_FIELDS = 5  # in a sentence; the rest is in the JSON
 
 STALE = "Stale"  # and only managedFields were to be moved
+ABSENT = "NotFound"
 FIELDS_WOULD_BE_PRUNED = "FieldsWouldBePruned"
 
 Verdict = tuple[Decision, str, str]
@@ -47,6 +48,12 @@ def decide(
     problem = _manifest_problem(live, manifest) if manifest else None
     decision, reason, message = problem or _live_decision(live, allow_pruning=allow_pruning, clean_only=clean_only)
     return CRDPlan(name=name, decision=decision, reason=reason, message=message, live=live, changes=changes)
+
+
+def absent(name: str) -> CRDPlan:
+    """Decide about a CRD that was named, and that neither the cluster nor a manifest has: the name is wrong."""
+    message = "no CRD of this name is on the cluster, and no manifest was given: check the name"
+    return CRDPlan(name=name, decision=Decision.FAILED, reason=ABSENT, message=message)
 
 
 def _manifest_problem(live: CRD | None, manifest: CRD) -> Verdict | None:
@@ -92,7 +99,7 @@ def _conversion_problem(live: CRD, manifest: CRD) -> Verdict | None:
 
 def _live_decision(live: CRD | None, *, allow_pruning: bool, clean_only: bool) -> Verdict:
     if live is None:
-        return Decision.NEW, "NotFound", "not on the cluster: nothing to migrate"
+        return Decision.NEW, ABSENT, "not on the cluster: nothing to migrate"
     storage = live.storage_version
     if storage is None:
         return Decision.BLOCKED, "NoStorageVersion", "the live CRD marks no version as storage"

@@ -59,6 +59,8 @@ _ACTIONS: dict[Cause, Action | dict[Operation, Action]] = {
     Cause.CONFLICT: {Operation.REWRITE: Action.RETRY, Operation.TRIM: Action.RECHECK},
     Cause.EXPIRED: {Operation.LIST: Action.RESUME},
 }
+# If it was never otherwise, the address is most likely wrong.
+_NOT_THERE = frozenset({Cause.UNREACHABLE, Cause.WRONG_ADDRESS})
 # What requests meet while etcd or the API server is restarted, or a backup is put back: from what stands in front, too.
 _OUTAGE = frozenset(
     {
@@ -81,7 +83,7 @@ def classify(operation: Operation, error: MigrateError, *, contacted: bool = Tru
     person at a terminal should not wait for it.
     """
     cause = cause_of(error)
-    if cause is Cause.UNREACHABLE and not contacted:
+    if cause in _NOT_THERE and not contacted:
         return Action.FAIL
     found = _ACTIONS.get(cause, Action.FAIL)
     return found.get(operation, Action.FAIL) if isinstance(found, dict) else found
