@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -146,7 +147,7 @@ async def test_a_plugin_ends_with_who_waits_for_it(embedded: EmbeddedBed) -> Non
     await assert_ended(pids)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_plugin_ends_with_the_command(embedded: EmbeddedBed, number: signal.Signals) -> None:
     path, pids = hung_plugin(embedded)
     args = command("plan", "--kubeconfig", path)
@@ -159,6 +160,25 @@ async def test_a_plugin_ends_with_the_command(embedded: EmbeddedBed, number: sig
     assert anyio.current_time() - began < 5  # a second, and what a busy machine needs to stop a process
     await process.aclose()
     await assert_ended(pids)
+
+
+async def test_a_plugin_whose_child_has_left_it_and_keeps_its_output_open_ends_with_the_command(
+    embedded: EmbeddedBed,
+) -> None:
+    pid = embedded.folder / "pid"
+    path = with_plugin(embedded, f"setsid sleep 600 & echo $! > {pid}.new; mv {pid}.new {pid}; sleep 600")
+    args = command("plan", "--kubeconfig", path)
+    process = await anyio.open_process(args, env=environment(embedded.folder), stderr=subprocess.PIPE)
+    await until_there(pid)
+    try:
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(20):
+            assert await process.wait() == 130
+        assert process.stderr is not None
+        assert await process.stderr.receive() == b"interrupted: run again to do the rest\n"
+        await process.aclose()
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 async def test_a_plugin_that_fails_to_renew_is_not_run_for_each_request(embedded: EmbeddedBed) -> None:

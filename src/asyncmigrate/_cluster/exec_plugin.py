@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, Self
 
 import anyio
 import msgspec
@@ -26,6 +26,7 @@ _MOST_WORDS = 500  # of what a plugin says on stderr, for our own message
 _CHUNK = 4096
 _MOST_BYTES = 1024 * 1024  # of an ExecCredential, which is a few KB
 _VERSIONS = tuple(f"client.authentication.k8s.io/{v}" for v in ("v1", "v1beta1", "v1alpha1"))
+_STANDARD_STREAMS = (0, 1, 2)
 _MODES = ("Never", "IfAvailable", "Always")
 
 
@@ -90,30 +91,62 @@ async def run_plugin(plugin: ExecConfig, cluster: Mapping[str, Any] | None, *, s
 async def output_of(args: list[str], env: Mapping[str, str], *, interactive: bool) -> bytes:
     """What a command prints; it ends, with all that it has started, when we are cancelled.
 
-    An interactive one stays in our session, or it could not ask on our terminal; Ctrl-C there reaches it, too.
+    On a terminal it stays in our session, or it could not ask a person there (as some do through /dev/tty, whatever is
+    our standard input); Ctrl-C and the terminal's end reach it, too.
     """
-    # It takes a moment; asyncio, cancelled in it, would forget the child's children.
-    with anyio.CancelScope(shield=True):
-        process = await asyncio.create_subprocess_exec(
-            *args,
-            env=env,
-            stdin=None if interactive else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=not interactive,
-        )
-    try:
-        out, said = await _read(process)
-    except BaseException:
-        await _end(process, alone=interactive)
-        raise
+    shares_session = any(os.isatty(stream) for stream in _STANDARD_STREAMS)
+    with ExitStack() as pipes:
+        out, said = [pipes.enter_context(_Pipe()) for _ in range(2)]
+        # It takes a moment; asyncio, cancelled in it, would forget the child's children.
+        with anyio.CancelScope(shield=True):
+            process = await asyncio.create_subprocess_exec(
+                *args,
+                env=env,
+                stdin=None if interactive else asyncio.subprocess.DEVNULL,
+                stdout=out.end,
+                stderr=said.end,
+                start_new_session=not shares_session,
+            )
+        try:
+            printed, words = await _read(process, await out.read(), await said.read())
+        except BaseException:
+            await _end(process, alone=shares_session)
+            raise
     if process.returncode:
-        words = " ".join(said.decode(errors="replace").split())[-_MOST_WORDS:]
-        raise ConfigError(f"exec: {args[0]} returned {process.returncode}{f'. {words}' if words else ''}")
-    return out
+        why = " ".join(words.decode(errors="replace").split())[-_MOST_WORDS:]
+        raise ConfigError(f"exec: {args[0]} returned {process.returncode}{f'. {why}' if why else ''}")
+    return printed
 
 
-async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+class _Pipe:
+    """A pipe of our own: asyncio's for a child stays open for as long as any process that the child has left behind."""
+
+    def __enter__(self) -> Self:
+        ours, theirs = os.pipe()
+        self._ours, self.end = os.fdopen(ours, "rb", 0), os.fdopen(theirs, "wb", 0)
+        self._transport: asyncio.ReadTransport | None = None
+        return self
+
+    async def read(self) -> asyncio.StreamReader:
+        """Begin to read, once the child has the other end."""
+        self.end.close()
+        reader = asyncio.StreamReader()
+        self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self._ours
+        )
+        return reader
+
+    def __exit__(self, *_: object) -> None:
+        self.end.close()
+        if self._transport is None:
+            self._ours.close()
+        else:
+            self._transport.close()
+
+
+async def _read(
+    process: asyncio.subprocess.Process, printed: asyncio.StreamReader, errors: asyncio.StreamReader
+) -> tuple[bytes, bytes]:
     """Read what a command prints to its end; what it writes to standard error is shown as it comes."""
     said = bytearray()
 
@@ -125,11 +158,9 @@ async def _read(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
         if said and not said.endswith(b"\n"):
             _show(b"\n")  # what we may have to say has a line of its own
 
-    if process.stdout is None or process.stderr is None:
-        raise RuntimeError("both are pipes")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(show, process.stderr)
-        out = await _bounded(process.stdout)
+        tasks.start_soon(show, errors)
+        out = await _bounded(printed)
         if len(out) > _MOST_BYTES:
             tasks.cancel_scope.cancel()
     if len(out) > _MOST_BYTES:
@@ -162,7 +193,7 @@ async def _end(process: asyncio.subprocess.Process, *, alone: bool) -> None:
                 else:
                     os.killpg(process.pid, number)
             with anyio.move_on_after(_LAST_SECONDS):
-                await process.communicate()
+                await process.wait()
 
 
 def _status_of(answer: bytes, api_version: str) -> dict[str, Any]:
