@@ -47,8 +47,9 @@ class Front(click.Group):
             code = super().main(arguments, name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
             self._fail(error, arguments)
-        except click.Abort:
-            sys.exit(130)
+        except OSError as error:  # of --help, say, on a full disk
+            click.echo(f"error: {error.strerror or error}", err=True)
+            sys.exit(1)
         sys.exit(code)
 
     def _fail(self, error: click.ClickException, arguments: list[str]) -> NoReturn:
@@ -114,15 +115,18 @@ def open_streams() -> None:
 
 
 class _Forgiving(io.FileIO):
-    """A stream whose reader may go. On stdout other errors count, for what is lost is the result."""
+    """A stream whose reader may go. On stdout any other error counts once, for what is lost is the result."""
+
+    _is_lost = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401 -- bytes-like, which has no name before Python 3.12
+        if self._is_lost:
+            return len(data)  # Python tries once more at exit
         try:
             return super().write(data)
-        except BrokenPipeError:
-            return len(data)
-        except OSError:
-            if self.fileno() == 1:
+        except OSError as error:
+            self._is_lost = True
+            if self.fileno() == 1 and not isinstance(error, BrokenPipeError):
                 raise
             return len(data)
 

@@ -15,7 +15,15 @@ from asyncmigrate._observers.lines import Lines, Quiet
 from asyncmigrate._observers.live import Live
 from asyncmigrate._observers.looking import Looking
 from asyncmigrate._output.clean import clean
-from asyncmigrate._output.consoles import Color, can_redraw, console_for, is_colored, is_terminal, print_lines
+from asyncmigrate._output.consoles import (
+    Color,
+    can_redraw,
+    console_for,
+    is_colored,
+    is_terminal,
+    print_fields,
+    print_lines,
+)
 from asyncmigrate._output.documents import as_yaml, check_writable, error_json, write_document
 from asyncmigrate._output.droppable import droppable_json, droppable_lines, droppable_names
 from asyncmigrate._output.grid import grid, wrapped
@@ -136,7 +144,7 @@ class Show:
         """In a pipe a line for each row on stdout; what else there is to say goes to stderr."""
         # FORCE_COLOR is about looks, and these lines are data: only --color=always is meant for them.
         color = self._color if self._color is Color.ALWAYS else Color.NEVER
-        print_lines(console_for(sys.stdout, color), plain_lines(sheet, wide=self.options.format is Format.WIDE))
+        print_fields(console_for(sys.stdout, color), plain_lines(sheet, wide=self.options.format is Format.WIDE))
         print_lines(self._err, (*sheet.problems, *(() if self.options.quiet else sheet.counts)))
 
     def _droppable(self, found: Droppable) -> None:

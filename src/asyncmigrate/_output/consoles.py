@@ -7,11 +7,13 @@ a pipe.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TextIO
 
 from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.text import Text
 
 
@@ -61,6 +63,14 @@ def console_for(stream: TextIO, color: Color = Color.AUTO) -> Console:
         emoji=False,
         soft_wrap=True,
     )
+
+
+def print_fields(console: Console, lines: Iterable[Sequence[tuple[str, str]]]) -> None:
+    """Print lines of fields, each with its style, with tabs between them: in a Text rich makes blanks of tabs."""
+    for fields in lines:
+        parts = [Segment(text, Style.parse(style)) for text, style in fields]
+        tabbed = [part for one in parts for part in (one, Segment("\t"))]
+        console.print(Segments([*tabbed[:-1], Segment.line()]), end="")
 
 
 def print_lines(console: Console, lines: Iterable[Text]) -> None:

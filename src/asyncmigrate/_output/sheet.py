@@ -63,12 +63,9 @@ def numeral(number: int | None) -> Cell:
     return Cell("") if number is None else Cell(f"{number:,}", plain=str(number))
 
 
-def plain_lines(sheet: Sheet, *, wide: bool) -> Iterator[Text]:
-    """A line for each row, for programs."""
+def plain_lines(sheet: Sheet, *, wide: bool) -> Iterator[list[tuple[str, str]]]:
+    """The fields of a line for each row, for programs, each with its style."""
     shown = [i for i, column in enumerate(sheet.columns) if wide or not column.wide]
     for row in sheet.rows:
-        line = Text()
-        for i in shown:
-            found = row.cells[i]
-            line.append((found.plain or found.text or _EMPTY) + "\t", found.style)
-        yield line.append(row.why or _EMPTY)
+        cells = [row.cells[i] for i in shown]
+        yield [*((c.plain or c.text or _EMPTY, c.style) for c in cells), (row.why or _EMPTY, "")]
