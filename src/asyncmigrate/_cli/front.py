@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TextIO
 import click
 from click.core import ParameterSource
 
+from asyncmigrate._cli import interrupts
 from asyncmigrate._cli.completing import COMPLETE_VARIABLE
 from asyncmigrate._cli.output_options import OutputOptions, format_of
 
@@ -50,6 +51,8 @@ class Front(click.Group):
         except OSError as error:  # of --help, say, on a full disk
             click.echo(f"error: {error.strerror or error}", err=True)
             sys.exit(1)
+        finally:
+            interrupts.ignore()
         sys.exit(code)
 
     def _fail(self, error: click.ClickException, arguments: list[str]) -> NoReturn:

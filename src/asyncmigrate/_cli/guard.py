@@ -50,7 +50,7 @@ def guarded(body: Callable[[], Awaitable[Exit]], show: Show, *, advice: str = _R
         show.error(str(error.strerror or error), code=Exit.FAILED, reason=type(error).__name__.removesuffix("Error"))
         return Exit.FAILED
     finally:
-        interrupts.end_quietly()  # asyncio has put Python's own handler back
+        interrupts.ignore()  # asyncio has put Python's own handler back
         gc.enable()
     if code is Exit.INTERRUPTED:
         said = f"interrupted: {advice}"

@@ -15,7 +15,12 @@ _COMMANDS = {"asyncmigrate", "kubectl-asyncmigrate", "kubectl_complete-asyncmigr
 _INTERRUPTED = 130
 
 
-def end_quietly() -> None:
+def ignore() -> None:
+    """From here on, when all is done and said, SIGINT changes the exit code no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_quietly() -> None:
     """From here on SIGINT ends the process at once, with one line."""
     signal.signal(signal.SIGINT, _end)
 
@@ -37,4 +42,4 @@ def _is_command() -> bool:
 
 
 if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: `nohup`, `&`
-    end_quietly()
+    _end_quietly()

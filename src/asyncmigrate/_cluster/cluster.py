@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
+from asyncmigrate._cluster.home import some_home
 from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import UsageError
 
@@ -63,7 +64,8 @@ class Cluster:
         """
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_kubeconfig  # noqa: PLC0415 -- costs 0.5 s to import
+            with some_home():
+                from asyncmigrate._cluster.kubeconfig import open_kubeconfig  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_kubeconfig(path, context)
 
@@ -74,7 +76,8 @@ class Cluster:
         """Open from inside a pod, as its service account; the token is read anew every minute."""
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_in_cluster  # noqa: PLC0415 -- costs 0.5 s to import
+            with some_home():
+                from asyncmigrate._cluster.kubeconfig import open_in_cluster  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_in_cluster()
 
@@ -85,7 +88,8 @@ class Cluster:
         """Use a `kubernetes_asyncio.client.ApiClient`: its configuration and its connections; it stays the caller's."""
 
         async def open_transport() -> OpenCluster:
-            from asyncmigrate._cluster.kubeconfig import open_api_client  # noqa: PLC0415 -- costs 0.5 s to import
+            with some_home():
+                from asyncmigrate._cluster.kubeconfig import open_api_client  # noqa: PLC0415 -- costs 0.5 s to import
 
             return await open_api_client(api_client)
 

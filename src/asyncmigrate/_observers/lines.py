@@ -11,6 +11,7 @@ from asyncmigrate._observers.tally import Tally
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
+from asyncmigrate._results.report import CRDReport, Outcome
 from asyncmigrate.events import (
     CRDFinished,
     CRDRelisted,
@@ -22,6 +23,12 @@ from asyncmigrate.events import (
 )
 
 _LINE_SECONDS = 5.0  # between lines about how far things are
+
+
+def _was_worked_on(report: CRDReport) -> bool:
+    """Not one that was left because others are blocked, say."""
+    stale = report.plan.decision is Decision.STALE
+    return stale and (report.outcome is not Outcome.SKIPPED or report.objects.listed > 0)
 
 
 class Lines(Plain):
@@ -37,7 +44,7 @@ class Lines(Plain):
         match event:
             case PlanFinished():
                 self._say(self._tally.decided)
-            case CRDFinished(report=report) if report.plan.decision is Decision.STALE:
+            case CRDFinished(report=report) if _was_worked_on(report):
                 self._say(f"{report.name}: {report.outcome}, {words.objects_line(report.objects)}: {report.message}")
             case CRDSettling(crd=crd, wait=wait, settle=settle):
                 self._say(f"{crd}: {words.settling(wait, settle)}")
