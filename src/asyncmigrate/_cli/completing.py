@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -75,10 +76,10 @@ def _names_in(section: str) -> Callable[[click.Context], Iterable[str]]:
 
         named = ctx.params.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
         found = set()
-        for path in named.split(os.pathsep):
-            with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123 -- of a str
-                content = yaml.load(file, yaml.CSafeLoader)
-            found |= {entry["name"] for entry in content.get(section) or ()}
+        for path in (Path(os.path.expanduser(one)) for one in named.split(os.pathsep)):  # noqa: PTH111 -- never raises
+            if path.is_file():
+                content = yaml.load(path.read_bytes(), yaml.CSafeLoader)
+                found |= {entry["name"] for entry in content.get(section) or ()}
         return found
 
     return find
@@ -86,16 +87,20 @@ def _names_in(section: str) -> Callable[[click.Context], Iterable[str]]:
 
 def _live_names(ctx: click.Context) -> list[str]:
     """The names of the CRDs on the cluster that the command line names."""
-    import anyio  # noqa: PLC0415 -- for completion alone, as what follows
+    import asyncio  # noqa: PLC0415 -- for completion alone, as what follows
+
+    import anyio  # noqa: PLC0415
 
     from asyncmigrate._cli.commands import open_cluster  # noqa: PLC0415
     from asyncmigrate._cluster.calls import Calls  # noqa: PLC0415
+    from asyncmigrate._engine.tasks import UnwaitedThreads  # noqa: PLC0415
     from asyncmigrate._model import CRD_GROUP, CRD_RESOURCE, Resource  # noqa: PLC0415
 
     crds = Resource(group=CRD_GROUP, version="v1", plural=CRD_RESOURCE, namespaced=False)
     found: list[str] = []
 
     async def look() -> None:
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
         with anyio.move_on_after(_LOOK_SECONDS):
             async with open_cluster(options.connection_of(ctx.params)) as cluster:
                 calls = Calls(cluster.opened, timeout=_LOOK_SECONDS, emit=lambda _: None)
@@ -144,6 +149,14 @@ class _ForKubectl(shell_completion.ShellComplete):
         return "\n".join([*lines, f":{_FILES if files else _NO_FILES}"])
 
 
+def hush() -> None:
+    """Let nothing but completions be seen or asked: a credential plugin would print into the line being typed."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 2)
+
+
 def kubectl_answer(group: click.Group) -> str:
     """What `kubectl_complete-asyncmigrate` prints."""
+    hush()
     return _ForKubectl(group, {}, "kubectl asyncmigrate", COMPLETE_VARIABLE).complete()

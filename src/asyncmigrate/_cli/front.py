@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from asyncmigrate._cli import interrupts
-from asyncmigrate._cli.completing import COMPLETE_VARIABLE
+from asyncmigrate._cli.completing import COMPLETE_VARIABLE, hush
 from asyncmigrate._cli.output_options import OutputOptions, format_of
 
 PREFIX = "ASYNCMIGRATE"
@@ -42,7 +42,9 @@ class Front(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         name = prog_name or _program_name()
         complete_var = complete_var or COMPLETE_VARIABLE
-        if complete_var not in os.environ:
+        if complete_var in os.environ:
+            hush()
+        else:
             warn_of_unknown(self, os.environ)
         try:
             code = super().main(arguments, name, complete_var, standalone_mode=False, **extra)

@@ -235,7 +235,7 @@ def completion(*, shell: str) -> None:
     click.echo(script(main, shell), nl=False)
 
 
-@main.command(context_settings=SETTINGS)
+@main.command(context_settings=SETTINGS, short_help="Print the version.")
 @format_option([Format.TABLE, Format.JSON, Format.YAML], "How to print it.")
 def version(*, output: str) -> None:
     """Print the version, and those of what it stands on."""
