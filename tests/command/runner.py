@@ -40,7 +40,7 @@ def command(*args: str | Path) -> list[str]:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment without a kubeconfig of whoever runs the tests."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "PYTEST"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "PYTEST", "ASYNCMIGRATE", "FORCE_COLOR"))}
     return kept | {"HOME": str(home), "NO_COLOR": "1"} | more
 
 
