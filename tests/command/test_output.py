@@ -113,6 +113,16 @@ async def test_a_report_that_cannot_be_written_stops_the_run_before_it_begins(
     assert embedded.server.requests == []
 
 
+async def test_a_report_that_is_lost_in_the_end_is_an_error_and_the_table_is_shown(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    names = scene(embedded.server, embedded.group)
+    args = ("plan", "--report", "/dev/full", "--kubeconfig", embedded.kubeconfig())
+    ended = await asyncmigrate(*args, home=tmp_path)
+    assert (ended.code, len(ended.out.splitlines())) == (1, len(names))
+    assert ended.error == "error: the report cannot be written to /dev/full: No space left on device"
+
+
 ERRORS: list[tuple[str, int, str, str]] = [
     ("plan -o json --kubeconfig /nowhere", 4, "Config", "no kubeconfig at /nowhere"),
     ("plan -o yaml --kubeconfig /nowhere", 4, "Config", "no kubeconfig at /nowhere"),

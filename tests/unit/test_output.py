@@ -235,8 +235,10 @@ def test_the_format_is_known_though_the_rest_of_the_line_is_wrong(
     assert format_of(arguments, environment) is found
 
 
-def test_a_document_as_yaml_says_the_same_and_steers_no_terminal() -> None:
-    message = "no: \x1b[31m\u202e é 'quoted' 1.10 yes"
+@pytest.mark.parametrize(
+    "message", ["no: \x1b[31m\u202e é 'quoted' 1.10 yes", "half \ud800", "yes", "1.10", "- a: b\n# c", " " * 300]
+)
+def test_a_document_as_yaml_says_the_same_and_steers_no_terminal(message: str) -> None:
     document = error_json(message, code=4, reason="Unreachable")
     text = as_yaml(document)
     assert yaml.safe_load(text) == json.loads(document)

@@ -71,13 +71,19 @@ class Show:
     def result(self, result: Result, *, drop: bool = False) -> None:
         """Print a result, and write it to the file of --report. `drop`: the plan was asked about a version."""
         options = self.options
-        if options.report is not None:
-            write_document(options.report, self._document(result))
-        elif options.format.is_document:
+        if options.report is None and options.format.is_document:
             self._has_document = True
             click.echo(self._document(result))
             return
-        if options.format is Format.NAME:
+        try:
+            self._readable(result, drop=drop)
+        finally:
+            if options.report is not None:
+                write_document(options.report, self._document(result))
+
+    def _readable(self, result: Result, *, drop: bool) -> None:
+        """Print a result for people, and for tools that take lines."""
+        if self.options.format is Format.NAME:
             for name in _names(result):
                 click.echo(clean(name))
         elif isinstance(result, Droppable):
@@ -157,7 +163,7 @@ class Show:
 
 def _unless_command(line: Text, width: int) -> list[Text]:
     """Wrapped; but a command to copy stays on one line, which the terminal breaks where it must."""
-    return [line] if line.plain.lstrip().startswith("->") else wrapped(line, width)
+    return [line] if line.plain.lstrip().startswith("-> asyncmigrate ") else wrapped(line, width)
 
 
 def _names(result: Result) -> list[str]:

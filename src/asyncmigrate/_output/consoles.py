@@ -16,6 +16,8 @@ from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.text import Text
 
+_DUMB = {"dumb", "unknown"}  # values of TERM: it cannot move the cursor
+
 
 class Color(StrEnum):
     """The values of --color."""
@@ -33,7 +35,7 @@ def is_colored(asked: Color, *, terminal: bool, environment: Mapping[str, str]) 
         return False
     if forced := environment.get("FORCE_COLOR"):
         return forced != "0"
-    return terminal and environment.get("TERM") != "dumb"
+    return terminal and environment.get("TERM") not in _DUMB
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -45,7 +47,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 def can_redraw(stream: TextIO) -> bool:
     """Whether lines on it can be drawn again in place."""
-    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and os.environ.get("TERM") not in _DUMB
 
 
 def console_for(stream: TextIO, color: Color = Color.AUTO) -> Console:
