@@ -20,7 +20,7 @@ from asyncmigrate._cli import options
 SHELLS = ("bash", "zsh", "fish")
 COMPLETE_VARIABLE = "_ASYNCMIGRATE_COMPLETE"
 
-_LOOK_SECONDS = 3.0  # somebody waits for it with a finger on Tab
+_LOOK_SECONDS = 5.0  # a guess: somebody waits for it with a finger on Tab
 _PAGE_OBJECTS = 500
 # cobra's ShellCompDirective, as kubectl reads it from `kubectl_complete-*`: whether files may follow what is listed.
 _FILES, _NO_FILES = 0, 4
@@ -93,8 +93,12 @@ def _live_names(ctx: click.Context) -> list[str]:
 
     from asyncmigrate._cli.commands import open_cluster  # noqa: PLC0415
     from asyncmigrate._cluster.calls import Calls  # noqa: PLC0415
+    from asyncmigrate._cluster.home import some_home  # noqa: PLC0415
     from asyncmigrate._engine.tasks import UnwaitedThreads  # noqa: PLC0415
     from asyncmigrate._model import CRD_GROUP, CRD_RESOURCE, Resource  # noqa: PLC0415
+
+    with some_home():  # loaded before the clock runs, for it takes longest
+        import asyncmigrate._cluster.kubeconfig  # noqa: F401, PLC0415
 
     crds = Resource(group=CRD_GROUP, version="v1", plural=CRD_RESOURCE, namespaced=False)
     found: list[str] = []
