@@ -17,8 +17,11 @@ export ASYNCMIGRATE_TESTBED := $(VERSION)
 kubernetes = $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' testbed/$1/go.mod)
 go_build = GOFLAGS=-mod=readonly go build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(call kubernetes,$1)"
 
-.PHONY: demo test test-fast test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
+.PHONY: help demo test test-fast test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
 .DEFAULT_GOAL := test
+
+help: ## what there is to make
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.stamp ## an upgrade of some hundred CRDs on the embedded server, live
 	$(BIN)/python -m asyncmigrate demo
@@ -47,7 +50,7 @@ check: $(VENV)/.stamp ## lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.stamp
+format: $(VENV)/.stamp ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -97,9 +100,9 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 	touch $@
 
 # Pins every package that this project and its tools need, with hashes; needs `uv` on the PATH.
-constraints:
+constraints: ## pin every package anew in constraints.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --extra httpx --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
 
-clean:
+clean: ## remove .venv and .build, with the API servers that were built
 	rm -rf $(VENV) .build

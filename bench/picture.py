@@ -12,7 +12,9 @@ from rich.text import Text
 
 from asyncmigrate import Cluster, plan, run
 from asyncmigrate._cli import demo
-from asyncmigrate._output.tables import report_table
+from asyncmigrate._output.consoles import print_lines
+from asyncmigrate._output.grid import grid
+from asyncmigrate._output.tables import report_sheet, without_routine
 from asyncmigrate.testing import ApiServer
 
 WIDTH = 150
@@ -30,7 +32,8 @@ async def main() -> None:
                 made = await plan(cluster, manifests=[Path(name) / "crds"])
                 report = await run(cluster, made, settle=0)
     console.print(Text("$ asyncmigrate demo", "bold"))
-    console.print(report_table(report))
+    sheet = without_routine(report_sheet(report))
+    print_lines(console, [*grid(sheet, WIDTH), Text(), *sheet.problems, *sheet.counts])
     console.print(Text(demo.lesson(made), "green"))
     svg = console.export_svg(title="asyncmigrate")
     # The fonts that rich would have a reader's browser fetch: any monospaced one will do.

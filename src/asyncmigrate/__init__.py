@@ -5,6 +5,9 @@ async with Cluster.from_kubeconfig() as cluster:
     report = await run(cluster, todo)
 """
 
+from asyncmigrate._cli import interrupts  # noqa: F401 -- before all else: see there
+
+# isort: split
 from asyncmigrate import errors, events
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.transport import Request, Response, Transport

@@ -31,6 +31,8 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
         uid, resource_version, generation, labels: of its metadata.
         terminating: it is being deleted.
         webhook: `spec.conversion.strategy` is Webhook.
+        not_accepted: why the server has never served it, in the words of its condition NamesAccepted: another CRD has
+            one of its names; empty if it serves it, or says nothing of it.
         migrating: Kubernetes' own StorageVersionMigration is at work on it (its condition StorageMigrating is True).
         changed: the newest time in the managedFields of its writers, those of its status left out; empty where there
             are none. Its spec has not changed since.
@@ -56,6 +58,7 @@ class CRD(msgspec.Struct, frozen=True, kw_only=True):
     terminating: bool = False
     labels: dict[str, str] = {}
     webhook: bool = False
+    not_accepted: str = ""
     migrating: bool = False
     changed: str = ""
     moved: str = ""

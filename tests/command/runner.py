@@ -12,6 +12,9 @@ from typing import Any
 import anyio
 import msgspec
 
+# A kubeconfig and flags of whoever runs the tests, and the width of a terminal that is not the one of the test.
+_NOT_OURS = ("KUBE", "PYTEST", "ASYNCMIGRATE", "FORCE_COLOR", "COLUMNS", "LINES")
+
 
 class Ended(msgspec.Struct, frozen=True):
     """How a command ended, and what it said."""
@@ -40,7 +43,7 @@ def command(*args: str | Path) -> list[str]:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment without a kubeconfig of whoever runs the tests."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "PYTEST"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_OURS)}
     return kept | {"HOME": str(home), "NO_COLOR": "1"} | more
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
-import termios
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -20,6 +17,7 @@ from asyncmigrate.testing import ApiServer
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import Ended, asyncmigrate, command, environment
+from tests.command.terminal import on_terminal
 
 PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
 REPORT_KEYS = [*PLAN_KEYS, "dryRun", "interrupted"]
@@ -154,8 +152,12 @@ async def test_results_go_to_stdout_and_progress_to_stderr(embedded: EmbeddedBed
     scene(embedded.server, embedded.group)
     ended = await asyncmigrate("run", "-y", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
     assert ended.code == 0
-    assert re.search(rf"widgets\.{embedded.group}\s+migrated\s+3\s+0\s+3\s+0\s+0\s+0\s+by this run", ended.out)
-    assert "2 CRDs (1 skipped, 1 migrated); 3 objects: 3 rewritten" in ended.out
+    numbers = "\t".join("303000")
+    assert ended.out.splitlines() == [
+        f"gadgets.{embedded.group}\tskipped\t" + "\t".join("000000") + "\t-\tevery object is stored in v1 already",
+        f"widgets.{embedded.group}\tmigrated\t{numbers}\tthis-run\tevery object is stored in v1beta1",
+    ]
+    assert "2 CRDs (1 skipped, 1 migrated); 3 objects: 3 rewritten" in ended.err
     assert "looked up 2 CRDs: 1 current, 1 stale" in ended.err
     assert f"widgets.{embedded.group}: migrated" in ended.err
 
@@ -250,61 +252,15 @@ async def test_ctrl_c_ends_a_plan_that_waits_for_standard_input(embedded: Embedd
     await process.aclose()
 
 
-def _take_terminal() -> None:
-    """Make the pseudo-terminal the controlling one, so that a typed Ctrl-C is a SIGINT."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-async def on_terminal(kubeconfig: Path, home: Path, answer: bytes) -> tuple[int, str]:
-    """`run` on a pseudo-terminal, with one answer typed once it asks."""
-    master, slave = pty.openpty()
-    env = environment(home, TERM="xterm", COLUMNS="200")
-    args = command("run", "--kubeconfig", kubeconfig)
-    process = subprocess.Popen(
-        args,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=env,
-        start_new_session=True,
-        preexec_fn=_take_terminal,  # noqa: PLW1509 -- one ioctl
-    )
-    os.close(slave)
-    shown = b""
-    answered = False
-    try:
-        with anyio.fail_after(60):
-            while True:
-                try:
-                    await anyio.wait_readable(master)
-                    chunk = os.read(master, 65536)
-                except OSError:
-                    break
-                if not chunk:
-                    break
-                shown += chunk
-                if b"[y/N]" in shown and not answered:
-                    answered = True
-                    os.write(master, answer)
-        return await anyio.to_thread.run_sync(process.wait), shown.decode()
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-
-
-@pytest.mark.parametrize(("answer", "migrated"), [(b"y\n", True), (b"\n", False), (b"no\n", False)])
+@pytest.mark.parametrize(("answer", "migrated"), [(b"y\n", True), (b"\n", False), (b"no\n", False), (b"\x04", False)])
 async def test_on_a_terminal_it_shows_the_plan_and_asks(
-    embedded: EmbeddedBed,
-    tmp_path: Path,
-    answer: bytes,
-    migrated: bool,  # noqa: FBT001
+    embedded: EmbeddedBed, tmp_path: Path, answer: bytes, *, migrated: bool
 ) -> None:
     scene(embedded.server, embedded.group)
-    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, answer)
-    assert code == 0
+    code, shown = await on_terminal(run_args(embedded), tmp_path, answer=answer)
+    assert code == (0 if migrated else 130)
     assert "objects may be stored in v1alpha1" in shown
-    assert f"migrate 1 CRD(s) on {embedded.url}? [y/N]" in shown
+    assert f"migrate 1 CRD on {embedded.url}? [y/N]" in shown
     assert ("migrated" in shown) is migrated
     assert ("nothing was written" in shown) is not migrated
     assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1" if migrated else "v1alpha1"}
@@ -313,17 +269,36 @@ async def test_on_a_terminal_it_shows_the_plan_and_asks(
 async def test_the_question_does_not_wait_for_a_webhook_that_hangs(embedded: EmbeddedBed, tmp_path: Path) -> None:
     scene(embedded.server, embedded.group)
     embedded.server.faults.delay(60, verb="list", resource=f"widgets.{embedded.group}")
-    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, b"no\n")
-    assert code == 0
+    code, shown = await on_terminal(run_args(embedded), tmp_path, answer=b"no\n")
+    assert code == 130
     assert "still asking 1 CRD" in shown
     assert shown.index("still asking") < shown.index("[y/N]")
 
 
+async def test_nobody_is_asked_about_a_run_that_would_write_nothing(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    scene(embedded.server, embedded.group)
+    embedded.server.apply_crd(crd(embedded.group, "v2", "v1", "v2", plural="locks"))
+    embedded.server.apply_crd(crd(embedded.group, "v1", "v1", "v2", plural="locks", unserved=("v1", "v2")))
+    code, shown = await on_terminal(run_args(embedded), tmp_path, answer=b"y\n")
+    assert code == 3
+    assert "[y/N]" not in shown
+    assert "--skip-blocked" in shown
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1alpha1"}
+    code, shown = await on_terminal([*run_args(embedded), "--skip-blocked"], tmp_path, answer=b"y\n")
+    assert code == 1
+    assert "[y/N]" in shown
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1beta1"}
+
+
 async def test_ctrl_c_ends_the_question(embedded: EmbeddedBed, tmp_path: Path) -> None:
     scene(embedded.server, embedded.group)
-    code, shown = await on_terminal(embedded.kubeconfig(), tmp_path, b"\x03")
+    code, shown = await on_terminal(run_args(embedded), tmp_path, answer=b"\x03")
     assert code == 130
     assert "interrupted" in shown
+
+
+def run_args(bed: Bed) -> list[str]:
+    return command("run", "--kubeconfig", bed.kubeconfig())
 
 
 async def test_help_and_version_need_no_cluster(tmp_path: Path) -> None:
@@ -331,3 +306,7 @@ async def test_help_and_version_need_no_cluster(tmp_path: Path) -> None:
     assert helped.code == 0
     assert "130  interrupted" in helped.out
     assert (await asyncmigrate("--version", home=tmp_path)).out.startswith("asyncmigrate 0.")
+    assert (await asyncmigrate("version", home=tmp_path)).out.startswith("asyncmigrate 0.")
+    told = (await asyncmigrate("version", "-o", "json", home=tmp_path)).json
+    ours = version("asyncmigrate")
+    assert (told["apiVersion"], told["kind"], told["version"]) == ("asyncmigrate/v1", "Version", ours)

@@ -236,7 +236,7 @@ async def test_retry_failed_takes_up_just_what_failed(embedded: EmbeddedBed, tmp
     assert await embedded.stored_versions(f"widgets.{embedded.group}") == ["v2"]
     report.write_text(ended.out)
     ended = await asyncmigrate(*args, home=tmp_path)
-    assert (ended.code, ended.out) == (0, "")
+    assert (ended.code, ended.json["kind"], ended.json["crds"]) == (0, "Report", [])
     assert "has nothing left to do" in ended.err
 
 

@@ -6,6 +6,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -187,3 +188,30 @@ async def test_lookups_start_while_manifests_are_still_being_read(embedded: Embe
     finally:
         await runner.cleanup()
     assert [c.decision for c in made.crds] == [Decision.NEW, Decision.NEW]
+
+
+async def test_a_crd_that_was_never_established_says_whose_name_it_has(bed: Bed) -> None:
+    """Another CRD of the group has its kind: it is accepted, never served, and its objects cannot be listed."""
+    await bed.apply_crd(crd(bed.group, "v1", "v1"))
+    for storage in ("v1", "v2"):
+        second = crd(bed.group, storage, "v1", "v2", plural="gadgets")
+        second["spec"]["names"]["kind"] = "Widget"
+        await bed.apply_crd(second, settled=False)
+        if storage == "v1":
+            await until_conditions(bed, f"gadgets.{bed.group}")
+    answer = await bed.http.get(bed.path(second, "v1"))
+    assert answer.status_code == 404
+    async with bed.cluster() as cluster:
+        made = await plan(cluster, names=[f"gadgets.{bed.group}"])
+        report = await run(cluster, made, settle=0)
+    (found,) = made.crds
+    assert (found.decision, found.reason) == (Decision.BLOCKED, "NamesNotAccepted")
+    assert "its condition NamesAccepted is False (" in found.message
+    assert 'ListKindConflict: "WidgetList" is already in use' in found.message
+    assert [c.outcome for c in report.crds] == [Outcome.BLOCKED]
+
+
+async def until_conditions(bed: Bed, name: str) -> None:
+    with anyio.fail_after(30):
+        while not (await bed.live_crd(name))["status"].get("conditions"):
+            await anyio.sleep(0.02)

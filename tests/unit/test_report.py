@@ -10,9 +10,13 @@ from asyncmigrate import CRD, Changes, CRDPlan, CRDReport, Decision, Failure, Ob
 from asyncmigrate._cli import exits
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cluster.error_status import read_status
-from asyncmigrate._observers.progress import Lines, Live
+from asyncmigrate._observers.lines import Lines
+from asyncmigrate._observers.live import Live
 from asyncmigrate._output import words
-from asyncmigrate._output.tables import console_for, plan_table, report_table
+from asyncmigrate._output.consoles import console_for
+from asyncmigrate._output.grid import grid
+from asyncmigrate._output.sheet import Sheet
+from asyncmigrate._output.tables import plan_sheet, report_sheet, without_routine
 from asyncmigrate.events import CRDFinished, CRDStarted, ObjectFailed, ObjectSettled, PageListed, RunStarted, Settled
 
 LIVE = CRD(
@@ -34,6 +38,10 @@ def plan_of(*crds: CRDPlan) -> Plan:
     return Plan(context="c", server="s", seconds=1, crds=crds, requests=1, retries=0)
 
 
+def failure_of(name: str) -> Failure:
+    return Failure(namespace="", name=name, code=0, reason="R", message="m", attempts=1)
+
+
 def reported(outcome: Outcome, plan: CRDPlan, *failures: Failure, refused: bool = False) -> CRDReport:
     objects = Objects(listed=9, rewritten=9 - len(failures), failed=len(failures))
     return CRDReport(
@@ -45,15 +53,14 @@ def report_of(*crds: CRDReport, interrupted: bool = False) -> Report:
     return Report(context="c", server="s", seconds=75, crds=crds, requests=1234, retries=2, interrupted=interrupted)
 
 
-def shown(renderable: object) -> str:
-    out = io.StringIO()
-    console_for(out).print(renderable)
-    return out.getvalue()
+def shown(sheet: Sheet) -> str:
+    short = without_routine(sheet)
+    return "\n".join(line.plain for line in (*grid(short, 200), *short.problems, *short.counts))
 
 
 def test_brackets_in_messages_are_just_brackets() -> None:
-    assert "because [/of] [red]this" in shown(plan_table(plan_of(planned(Decision.STALE))))
-    assert "[/m]" in shown(report_table(report_of(reported(Outcome.FAILED, planned(Decision.STALE)))))
+    assert "because [/of] [red]this" in shown(plan_sheet(plan_of(planned(Decision.STALE))))
+    assert "[/m]" in shown(report_sheet(report_of(reported(Outcome.FAILED, planned(Decision.STALE)))))
 
 
 def test_no_answer_can_upset_a_terminal() -> None:
@@ -65,12 +72,12 @@ def test_no_answer_can_upset_a_terminal() -> None:
 def test_many_crds_are_counted_and_only_what_matters_is_a_row() -> None:
     new = [planned(Decision.NEW, f"n{n}.example.com", live=None) for n in range(30)]
     changed = planned(Decision.CURRENT, "a.example.com", changes=Changes(added=("v3",), unserved=("v1",)))
-    text = shown(plan_table(plan_of(*new, changed, planned(Decision.BLOCKED))))
+    text = shown(plan_sheet(plan_of(*new, changed, planned(Decision.BLOCKED))))
     assert "n7.example.com" not in text
     assert "+v3, v1 unserved" in text
     assert "not shown: 30 new" in text
     assert "32 CRDs: 30 new, 1 current, 1 blocked" in text
-    assert "the manifests bring 30 new CRDs, change 1 and leave 0 as they are" in text
+    assert "the manifests bring 30 new CRDs and change 1" in text
 
 
 def test_failures_of_one_cause_share_a_line() -> None:
@@ -78,7 +85,7 @@ def test_failures_of_one_cause_share_a_line() -> None:
         return Failure(namespace="ns", name=name, code=403, reason="Forbidden", message=message, attempts=1)
 
     failures = [failed(f"w-{n}", f'denied "w-{n}"') for n in range(7)] + [failed("x", "another")]
-    text = shown(report_table(report_of(reported(Outcome.INCOMPLETE, planned(Decision.STALE), *failures))))
+    text = shown(report_sheet(report_of(reported(Outcome.INCOMPLETE, planned(Decision.STALE), *failures))))
     assert "7 objects, such as ns/w-0: 403 Forbidden" in text
     assert "ns/x: 403 Forbidden: another" in text
     assert "1 min 15 s, 1,234 requests, 2 retries" in text
@@ -95,7 +102,7 @@ def test_durations(seconds: float, text: str) -> None:
 def test_displays_follow_a_run(kind: type[Live | Lines]) -> None:
     out = io.StringIO()
     plan = planned(Decision.STALE)
-    failure = Failure(namespace="", name="w", code=0, reason="R", message="m", attempts=1)
+    failure = failure_of("w")
     finished = reported(Outcome.INCOMPLETE, plan, failure)
     with kind(console_for(out)) as display:
         display(RunStarted(plan_of(plan), 1, dry_run=False))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 import click
 import msgspec
 
-from asyncmigrate._cli.commands import Job, OutputOptions, guarded, loaded, run_and_print
+from asyncmigrate._cli.commands import Job, run_and_print
 from asyncmigrate._cli.exits import Exit
+from asyncmigrate._cli.guard import guarded, loaded
+from asyncmigrate._cli.output_options import OutputOptions
+from asyncmigrate._cli.show import Show
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._output import words
-from asyncmigrate._output.tables import console_for, plan_table
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.testing import ApiServer
@@ -36,24 +37,23 @@ _SLOW_SECONDS = 0.75
 
 def demo_command() -> Exit:
     """Set the scene, plan, run, and set the time against what it used to take."""
-    return guarded(_demo)
+    show = Show(OutputOptions())
+    return guarded(lambda: _demo(show), show, advice="nothing is left of the demo's server")
 
 
-async def _demo() -> Exit:
-    console = console_for(sys.stderr)
+async def _demo(show: Show) -> Exit:
     async with ApiServer() as server:
         with tempfile.TemporaryDirectory(prefix="asyncmigrate-demo-") as name:
             folder = Path(name)
-            console.print("An upgrade on an embedded API server; no cluster of yours is touched.", style="dim")
+            show.note("An upgrade on an embedded API server; no cluster of yours is touched.")
             set_scene(server)
             write_manifests(folder / "crds")
             kubeconfig = server.write_kubeconfig(folder / "kubeconfig")
-            show = OutputOptions("table", 0)
             async with Cluster.from_kubeconfig(kubeconfig) as cluster:
                 loaded()
                 with show.display() as display:
                     made = await plan(cluster, manifests=[folder / "crds"], observers=[display])
-                console.print(plan_table(made))
+                show.plan_to_confirm(made)
                 await run_and_print(cluster, made, show, Job())
             click.echo(lesson(made))
     return Exit.OK

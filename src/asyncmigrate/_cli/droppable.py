@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
-import click
-
-from asyncmigrate._cli.commands import OutputOptions, guarded, open_cluster
+from asyncmigrate._cli.commands import open_cluster
 from asyncmigrate._cli.exits import Exit
+from asyncmigrate._cli.guard import guarded
 from asyncmigrate._cli.options import Connection, DropOptions
+from asyncmigrate._cli.show import Show
 from asyncmigrate._engine.droppable import droppable
-from asyncmigrate._observers.looking import Looking
-from asyncmigrate._output.droppable import droppable_json, droppable_text
-from asyncmigrate._output.tables import console_for
 
 
-def droppable_command(connection: Connection, drop: DropOptions, show: OutputOptions) -> Exit:
+def droppable_command(connection: Connection, drop: DropOptions, show: Show) -> Exit:
     async def body() -> Exit:
         async with open_cluster(connection) as cluster:
-            with show.display() if show.verbose else Looking(console_for(sys.stderr)) as display:
+            with show.looking() as display:
                 found = await droppable(
                     cluster,
                     drop.name,
@@ -28,10 +23,7 @@ def droppable_command(connection: Connection, drop: DropOptions, show: OutputOpt
                     recursive=drop.recursive,
                     observers=[display],
                 )
-        if show.output == "json":
-            click.echo(droppable_json(found))
-        else:
-            console_for(sys.stdout).print(droppable_text(found), soft_wrap=True)
+        show.result(found)
         return Exit.OK if found.droppable else Exit.FAILED
 
-    return guarded(body, advice="nothing is known, and nothing was changed")
+    return guarded(body, show, advice="nothing is known, and nothing was changed")

@@ -29,6 +29,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class Declined(Exception):  # noqa: N818 -- it is an answer
+    """Whoever was asked did not say yes."""
+
+
 def for_error(error: MigrateError) -> Exit:
     """The code for an error that ended the command."""
     if isinstance(error, UsageError | ManifestError | StateError):

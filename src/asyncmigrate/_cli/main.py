@@ -1,7 +1,8 @@
-"""`asyncmigrate plan`, `run`, `droppable` and `demo`: parses what was asked for and hands it on."""
+"""The commands: parses what was asked for and hands it on."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -9,6 +10,9 @@ import click
 import msgspec
 
 from asyncmigrate._cli import options
+from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
+from asyncmigrate._cli.front import SETTINGS, Front
+from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
 from asyncmigrate._options import ManagedFields, RunOptions
 
 _DEFAULTS = RunOptions()
@@ -16,24 +20,30 @@ _DEFAULTS = RunOptions()
 _EXITS = """\b
 Exit codes:
   0    all done, or nothing to do
-  1    something failed or is incomplete (plan --check: stale, blocked or failed; droppable: no)
+  1    something failed or is incomplete; droppable: no;
+       plan --check: something is stale, blocked or failed
   2    wrong usage, or a broken manifest
   3    blocked: nothing was written
   4    the cluster cannot be reached or refuses us
-  130  interrupted
+  130  interrupted, or the question was not answered with yes
+
+\b
+Environment: each long flag of a command has a variable, such as
+ASYNCMIGRATE_MAX_IN_FLIGHT=8 for --max-in-flight 8. A flag comes first.
 """
 
 
 @click.group(
+    cls=Front,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXITS,
     help="Move Kubernetes custom resources to their CRD's storage version: fast, and without ever losing one.",
 )
 @click.version_option(package_name="asyncmigrate", message="asyncmigrate %(version)s")
-def main() -> None: ...
+def main() -> None: ...  # reachable as `asyncmigrate`, `kubectl asyncmigrate` and `python -m asyncmigrate`
 
 
-@main.command(epilog=_EXITS)
+@main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Say what a migration would have to do.")
 @options.choice
 @options.allow_pruning
 @click.option(
@@ -44,7 +54,7 @@ def main() -> None: ...
     is_flag=True,
     help="Exit with 1 where anything is stale, blocked or failed, or the version of --drop cannot be dropped.",
 )
-@options.output
+@output
 @options.connection
 def plan(
     *,
@@ -52,21 +62,20 @@ def plan(
     allow_pruning: bool,
     drop: str | None,
     check: bool,
-    output: str,
-    verbose: int,
+    show: OutputOptions,
     connection: options.Connection,
 ) -> NoReturn:
     """Say what a migration would have to do. Nothing is written.
 
     With -f: before an upgrade, about the CRDs in its manifests. Without: about the live CRDs named, selected, or all.
     """
-    from asyncmigrate._cli.commands import OutputOptions, plan_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.commands import plan_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
-    show = OutputOptions(output, verbose)
-    sys.exit(plan_command(connection, choice, show, allow_pruning=allow_pruning, drop=drop, check=check))
+    sys.exit(plan_command(connection, choice, Show(show), allow_pruning=allow_pruning, drop=drop, check=check))
 
 
-@main.command(epilog=_EXITS)
+@main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Migrate every stale CRD.")
 @options.choice
 @click.option(
     "--dry-run",
@@ -90,7 +99,7 @@ def plan(
 )
 @click.option(
     "--settle",
-    type=options.Duration(),
+    type=options.Duration("no wait"),
     default=f"{_DEFAULTS.settle:g}s",
     show_default=True,
     metavar="DURATION",
@@ -99,7 +108,7 @@ def plan(
 )
 @click.option(
     "--proof-margin",
-    type=options.Duration(),
+    type=options.Duration("no margin"),
     default=f"{_DEFAULTS.proof_margin:g}s",
     show_default=True,
     metavar="DURATION",
@@ -109,11 +118,11 @@ def plan(
 @click.option("--rewrite-all", is_flag=True, help="Rewrite every object, even if it is known to be current.")
 @click.option(
     "--webhook-wait",
-    type=options.Duration(),
+    type=options.Duration("no retry"),
     default=f"{_DEFAULTS.webhook_policy.max_seconds:g}s",
     show_default=True,
     metavar="DURATION",
-    help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s.",
+    help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s. 0: no retry.",
 )
 @click.option(
     "--managed-fields",
@@ -139,7 +148,7 @@ def plan(
 )
 @options.state
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@options.output
+@output
 @options.connection
 def run(
     *,
@@ -158,17 +167,17 @@ def run(
     retry_failed: str | None,
     state: options.StateOptions,
     yes: bool,
-    output: str,
-    verbose: int,
+    show: OutputOptions,
     connection: options.Connection,
 ) -> NoReturn:
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
-    from asyncmigrate._cli.commands import Job, OutputOptions, run_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.commands import Job, run_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
     if retry_failed is not None and choice != options.ALL:
         raise click.UsageError("--retry-failed takes its CRDs from the report: name none, and give no -f, -R or -l")
     rehearse = dry_run == "server"
-    if not (yes or rehearse) and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (yes or rehearse) and not (os.isatty(0) and os.isatty(2)):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
     if clean_only and managed_fields == "keep":
         raise click.UsageError("--clean-only moves managedFields, and --managed-fields keep excludes that")
@@ -184,29 +193,60 @@ def run(
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
-    sys.exit(
-        run_command(connection, choice, OutputOptions(output, verbose), job, state=state, retry_failed=retry_failed)
-    )
+    sys.exit(run_command(connection, choice, Show(show), job, state=state, retry_failed=retry_failed))
 
 
-@main.command(epilog=_EXITS)
+@main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Say which old versions can be dropped, or why not.")
 @options.drop
-@options.output
+@output
 @options.connection
-def droppable(*, drop: options.DropOptions, output: str, verbose: int, connection: options.Connection) -> NoReturn:
+def droppable(*, drop: options.DropOptions, show: OutputOptions, connection: options.Connection) -> NoReturn:
     """Say which old versions of a CRD can be dropped from its spec.versions, and what still uses the others.
 
     Nothing is written. Exits with 0 if all that were asked about can be dropped, all at once, with 1 if not.
     """
-    from asyncmigrate._cli.commands import OutputOptions  # noqa: PLC0415 -- keeps --help quick
-    from asyncmigrate._cli.droppable import droppable_command  # noqa: PLC0415 -- the same
+    from asyncmigrate._cli.droppable import droppable_command  # noqa: PLC0415 -- keeps --help quick
+    from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
-    sys.exit(droppable_command(connection, drop, OutputOptions(output, verbose)))
+    sys.exit(droppable_command(connection, drop, Show(show)))
 
 
-@main.command()
+@main.command(context_settings=SETTINGS, short_help="Watch an upgrade on an embedded API server.")
 def demo() -> NoReturn:
     """Watch an upgrade of some hundred CRDs on an embedded API server; touches no cluster."""
     from asyncmigrate._cli.demo import demo_command  # noqa: PLC0415 -- keeps --help quick
 
     sys.exit(demo_command())
+
+
+@main.command(context_settings=SETTINGS)
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(*, shell: str) -> None:
+    r"""Print the completion script for a shell.
+
+    \b
+    bash:  source <(asyncmigrate completion bash)      # in ~/.bashrc
+    zsh:   source <(asyncmigrate completion zsh)       # in ~/.zshrc, below compinit
+    fish:  asyncmigrate completion fish | source       # in ~/.config/fish/config.fish
+
+    It completes commands, flags, contexts, files, and the names of the CRDs on the cluster. `kubectl asyncmigrate` is
+    completed by kubectl's own script.
+    """
+    click.echo(script(main, shell), nl=False)
+
+
+@main.command(context_settings=SETTINGS, short_help="Print the version.")
+@format_option([Format.TABLE, Format.JSON, Format.YAML], "How to print it.")
+def version(*, output: str) -> None:
+    """Print the version, and those of what it stands on."""
+    from asyncmigrate._cli.version import version_text  # noqa: PLC0415 -- keeps --help quick
+
+    click.echo(version_text(Format(output)))
+
+
+complete_types(main)
+
+
+def kubectl_complete() -> None:
+    """`kubectl_complete-asyncmigrate`: what kubectl's own completion asks."""
+    click.echo(kubectl_answer(main))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,16 +23,19 @@ _RECURSIVE = click.option("-R", "--recursive", is_flag=True, help="Read the fold
 
 
 class Duration(click.ParamType[float]):
-    """Seconds from `30`, `30s`, `1m30s`, `500ms`; 0 means no bound, as in kubectl."""
+    """Seconds from `30`, `30s`, `1m30s`, `500ms`; `zero` says what 0 means."""
 
     name = "duration"
+
+    def __init__(self, zero: str = "no bound") -> None:
+        self._zero = zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
         if isinstance(value, float):
             return value
         parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", value)
         if not parts or "".join(n + u for n, u in parts) != value:
-            self.fail(f"{value!r} is no duration: write 30s, 1m30s, or 0 for no bound", param, ctx)
+            self.fail(f"{value!r} is no duration: write 30s, 1m30s, or 0 for {self._zero}", param, ctx)
         return sum(float(n) * _UNITS[u] for n, u in parts)
 
 
@@ -151,6 +155,12 @@ def _connection(*, request_timeout: float, **words: Any) -> Connection:  # noqa:
     return Connection(**words, request_timeout=request_timeout or None, reads_stdin=stdin)
 
 
+def connection_of(params: dict[str, Any]) -> Connection:
+    """The connection that a command line names so far, for its completion."""
+    taken = {name: params.get(name) for name in inspect.signature(_connection).parameters}
+    return _connection(**taken)  # type: ignore[arg-type]  # click has converted them
+
+
 def choice(command: F) -> F:
     """[CRD...], -f, -R, -l."""
     fields = {"names": "crd", "files": "filename", "recursive": "recursive", "selector": "selector"}
@@ -268,20 +278,3 @@ def allow_pruning(command: F) -> F:
         is_flag=True,
         help="Migrate CRDs even if that removes fields which the storage version's schema lacks.",
     )(command)
-
-
-def output(command: F) -> F:
-    """-o, -v."""
-    for option in (
-        click.option("-v", "--verbose", count=True, help="Log what happens; -vv logs every request too."),
-        click.option(
-            "-o",
-            "--output",
-            type=click.Choice(["table", "json"]),
-            default="table",
-            show_default=True,
-            help="How to print the result.",
-        ),
-    ):
-        command = option(command)
-    return command

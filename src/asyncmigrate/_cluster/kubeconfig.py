@@ -11,6 +11,7 @@ import anyio
 
 from asyncmigrate._cluster.aiohttp_transport import Access, AiohttpTransport
 from asyncmigrate._cluster.credentials import Credentials, credentials_of, trust
+from asyncmigrate._cluster.home import some_home
 from asyncmigrate._cluster.identity import Headers, Impersonation, Overrides, check_header
 from asyncmigrate._cluster.kubeconfig_choice import Choice, ClusterInfo, UserInfo, choose
 from asyncmigrate._cluster.kubeconfig_files import DEFAULT_KUBECONFIG, Kubeconfig, Source
@@ -134,9 +135,10 @@ async def open_in_cluster(said: Overrides | None = None, *, folder: Path = _POD_
 
 def _pod_access(said: Overrides, folder: Path) -> Access:
     # Costs half a second and 35 MB, and is needed in a pod only.
-    from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
-    from kubernetes_asyncio.config.config_exception import ConfigException  # noqa: PLC0415
-    from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
+    with some_home():
+        from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
+        from kubernetes_asyncio.config.config_exception import ConfigException  # noqa: PLC0415
+        from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
 
     acting = said.impersonation(Impersonation())
     files = {"token_filename": str(folder / "token"), "cert_filename": str(folder / "ca.crt")}

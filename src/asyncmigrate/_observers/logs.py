@@ -29,9 +29,12 @@ from asyncmigrate.events import (
 
 
 class Logs(Plain):
-    """An observer that logs. Events hold no header, so no token can get into a line."""
+    """An observer that logs. Events hold no header, so no token can get into a line.
 
-    def __init__(self, *, requests: bool) -> None:
+    `requests`: each request too.
+    """
+
+    def __init__(self, *, requests: bool, colored: bool) -> None:
         self._requests = requests
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
@@ -39,7 +42,7 @@ class Logs(Plain):
                 _cleaned,
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso"),
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                structlog.dev.ConsoleRenderer(colors=colored),
             ],
         )
 

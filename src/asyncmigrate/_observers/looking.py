@@ -33,4 +33,4 @@ class Looking(Plain):
                 said = f"{error}: trying again in {words.duration(wait)}"
         if said and time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_SECONDS
-            self._console.print(clean(said), markup=False, soft_wrap=True, style="dim")
+            self._console.print(clean(said), style="dim")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Iterator
+
 from rich.text import Text
 
 from asyncmigrate._output import words
@@ -30,29 +31,36 @@ def droppable_json(found: Droppable) -> str:
     return as_json(whole)
 
 
-def droppable_text(found: Droppable) -> RenderableType:
+def droppable_names(found: Droppable) -> list[str]:
+    """The versions that can be dropped."""
+    return [v.version for v in found.versions if v.droppable]
+
+
+def droppable_lines(found: Droppable) -> Iterator[Text]:
     """For each version a line with the verdict, and below it why, and what to do."""
     listed = "" if found.objects is None else f", {count(found.objects, 'object')}"
     stored = ", ".join(found.stored_versions) or "empty"
     head = f"{found.name}: storage version {found.storage_version}, storedVersions {stored}{listed}"
     if not found.versions:
-        return line(f"{head}: it has no other version, so there is nothing to drop")
-    return Group(line(head), *(_version(v, found.now) for v in found.versions))
+        yield line(f"{head}: it has no other version, so there is nothing to drop")
+        return
+    yield line(head)
+    for version in found.versions:
+        yield from _version(version, found.now)
 
 
-def _version(use: VersionUse, now: float | None) -> Text:
-    lines = [line(words.drop_verdict(use), "bold green" if use.droppable else "bold red")]
+def _version(use: VersionUse, now: float | None) -> Iterator[Text]:
+    yield line(words.drop_verdict(use), "bold green" if use.droppable else "bold red")
     for reason in use.reasons:
-        lines += _reason(reason, "red")
+        yield from _reason(reason, "red")
         if reason.reason in OWNERS_REASONS:  # its sentence has room for a few of them
-            lines += [line(f"    {writer_words(w, use.version, now)}") for w in use.writers[NAMED:]]
+            for writer in use.writers[NAMED:]:
+                yield line(f"    {writer_words(writer, use.version, now)}")
     for note in use.notes:
-        lines += _reason(note, "dim")
-    return Text("\n").join(lines)
+        yield from _reason(note, "dim")
 
 
-def _reason(reason: DropReason, style: str) -> list[Text]:
-    lines = [line(f"  {reason.reason}: {reason.message}", style)]
+def _reason(reason: DropReason, style: str) -> Iterator[Text]:
+    yield line(f"  {reason.reason}: {reason.message}", style)
     if reason.advice:
-        lines.append(line(f"    -> {reason.advice}"))
-    return lines
+        yield line(f"    -> {reason.advice}")

@@ -1,16 +1,15 @@
-"""The results as tables: what wants attention row by row, what does not as a count."""
+"""Plans and reports as sheets: a row for each CRD, and below them the failures by cause, and the counts."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean, line
+from asyncmigrate._output.sheet import Cell, Column, Row, Sheet, cell, numeral
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
 from asyncmigrate._rules.decisions.phrases import count
@@ -26,77 +25,115 @@ _STYLES = {
     Outcome.MIGRATED: "green",
     Outcome.INCOMPLETE: "bold yellow",
 }
+_COUNTS = Objects.__struct_fields__
+_PLAN_COLUMNS = (
+    Column("CRD"),
+    Column("DECISION"),
+    Column("STORAGE"),
+    Column("STORED"),
+    Column("OBJECTS", right=True),
+    Column("CHANGES"),
+)
+_PLAN_WIDE = (Column("CONVERSION", wide=True), Column("REASON", wide=True))
+_REPORT_COLUMNS = (
+    Column("CRD"),
+    Column("OUTCOME"),
+    *(Column(field.upper(), right=True) for field in _COUNTS),
+    Column("TRIMMED"),
+    Column("STORAGE", wide=True),
+    Column("STORED", wide=True),
+    Column("REASON", wide=True),
+)
+
+
+def plan_sheet(plan: Plan, *, drop: bool = False) -> Sheet:
+    """A plan; with `drop` also whether the version that was asked about can be dropped."""
+    return Sheet(
+        columns=(*_PLAN_COLUMNS, *([Column("DROPPABLE")] if drop else []), *_PLAN_WIDE),
+        rows=tuple(_plan_row(c, drop=drop) for c in plan.crds),
+        problems=tuple(map(line, words.drop_lines(plan))),
+        counts=tuple(line(said) for said in words.plan_lines(plan)),
+    )
+
+
+def _plan_row(crd: CRDPlan, *, drop: bool) -> Row:
+    live = crd.live
+    cells = [
+        cell(crd.name),
+        Cell(crd.decision, _style(crd.decision)),
+        *_versions(crd),
+        numeral(crd.waiting),
+        cell(words.changes_words(crd.changes), plain=words.changes_word(crd.changes)),
+        *([_droppable(crd)] if drop else []),
+        cell("" if live is None else "Webhook" if live.webhook else "None"),
+        cell(crd.reason),
+    ]
+    routine = crd.decision in {Decision.NEW, Decision.CURRENT} and not crd.changes
+    return Row(tuple(cells), clean(crd.message), routine=routine)
+
+
+def _versions(crd: CRDPlan) -> tuple[Cell, Cell]:
+    return cell(crd.storage_version or ""), cell(",".join(crd.stored_versions))
+
+
+def _droppable(crd: CRDPlan) -> Cell:
+    if crd.droppable is None:
+        return Cell("")
+    return Cell("yes", "green") if crd.droppable.droppable else Cell("no", "red")
+
+
+def report_sheet(report: Report) -> Sheet:
+    """A report, with each failed object, or an example of those that failed for the same reason."""
+    return Sheet(
+        columns=_REPORT_COLUMNS,
+        rows=tuple(_report_row(c) for c in report.crds),
+        problems=(
+            *(said for c in report.crds if c.failures for said in _failures(c)),
+            *(line(said, "yellow") for c in report.crds for said in words.owners_left_lines(c)),
+            *(line(said, "yellow") for said in [_blocked_line(report)] if said),
+        ),
+        counts=(Text(words.report_line(report), "bold"),),
+    )
+
+
+def _report_row(crd: CRDReport) -> Row:
+    by = str(crd.trimmed_by or "")
+    cells = [
+        cell(crd.name),
+        Cell(crd.outcome, _style(crd.outcome)),
+        *(numeral(getattr(crd.objects, field)) for field in _COUNTS),
+        cell(f"by {by}" if by else "", plain=by.replace(" ", "-")),
+        *_versions(crd.plan),
+        cell(crd.reason),
+    ]
+    worked = crd.outcome is not Outcome.SKIPPED or crd.reason == "Rehearsed" or crd.plan.decision is Decision.STALE
+    return Row(tuple(cells), clean(crd.message), routine=not worked)
+
+
+def _blocked_line(report: Report) -> str:
+    """Only where blocked CRDs kept others from being migrated."""
+    held = [c.plan for c in report.crds if c.outcome is Outcome.SKIPPED and c.plan.decision is Decision.STALE]
+    blocked = [c.plan for c in report.by_outcome(Outcome.BLOCKED) if c.plan.decision is Decision.BLOCKED]
+    return words.blocked_line(blocked, () if report.dry_run else held)
+
+
+def without_routine(sheet: Sheet) -> Sheet:
+    """The same without what needs no attention, where there are many rows; their number is the first count."""
+    if len(sheet.rows) <= _ALL_ROWS:
+        return sheet
+    rows = tuple(r for r in sheet.rows if not r.routine)
+    hidden = Counter(r.cells[1].text for r in sheet.rows if r.routine)
+    if not hidden:
+        return sheet
+    said = ", ".join(f"{words.number(n)} {what}" for what, n in hidden.items())
+    return Sheet(sheet.columns, rows, sheet.problems, (Text(f"not shown: {said}", "dim"), *sheet.counts))
 
 
 def _style(word: Decision | Outcome) -> str:
     return _STYLES.get(word, "bold red")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column.startswith("#") else "left")
-    return table
-
-
-def plan_table(plan: Plan) -> RenderableType:
-    """The plan: a row for each CRD that is not simply new or current, then the counts."""
-    rows = [c for c in plan.crds if len(plan.crds) <= _ALL_ROWS or _wants_a_row(c)]
-    table = _table("CRD", "DECISION", "STORAGE", "STORED", "#OBJECTS", "THE MANIFEST CHANGES", "WHY")
-    for crd in rows:
-        table.add_row(
-            clean(crd.name),
-            Text(crd.decision, _style(crd.decision)),
-            clean(crd.storage_version or ""),
-            clean(",".join(crd.stored_versions)),
-            "" if crd.waiting is None else words.number(crd.waiting),
-            clean(words.changes_words(crd.changes)),
-            clean(crd.message),
-        )
-    parts: list[RenderableType] = [table] if rows else []
-    hidden = Counter(c.decision for c in plan.crds) - Counter(c.decision for c in rows)
-    if hidden:
-        parts.append(Text(f"not shown: {', '.join(f'{words.number(n)} {d}' for d, n in hidden.items())}", "dim"))
-    parts += [
-        line(said)
-        for said in (*words.drop_lines(plan), words.plan_line(plan), words.step_line(plan), words.unanswered_line(plan))
-        if said
-    ]
-    return Group(*parts)
-
-
-def _wants_a_row(crd: CRDPlan) -> bool:
-    return crd.decision not in {Decision.NEW, Decision.CURRENT} or bool(crd.changes)
-
-
-def report_table(report: Report) -> RenderableType:
-    """The report: a row for each CRD that was not skipped, the failures by cause, then the counts."""
-    rows = [c for c in report.crds if len(report.crds) <= _ALL_ROWS or _was_worked_on(c)]
-    counts = Objects.__struct_fields__
-    table = _table("CRD", "OUTCOME", *(f"#{field.upper()}" for field in counts), "TRIMMED", "WHY")
-    for crd in rows:
-        table.add_row(
-            clean(crd.name),
-            Text(crd.outcome, _style(crd.outcome)),
-            *(words.number(getattr(crd.objects, field)) for field in counts),
-            clean(f"by {crd.trimmed_by}" if crd.trimmed_by else ""),
-            clean(crd.message),
-        )
-    parts: list[RenderableType] = [table] if rows else []
-    hidden = Counter(c.outcome for c in report.crds) - Counter(c.outcome for c in rows)
-    if hidden:
-        parts.append(Text(f"not shown: {', '.join(f'{words.number(n)} {o}' for o, n in hidden.items())}", "dim"))
-    parts += [_failures(c) for c in report.crds if c.failures]
-    parts += [line(said, "yellow") for c in report.crds for said in words.owners_left_lines(c)]
-    parts.append(Text(words.report_line(report), "bold"))
-    return Group(*parts)
-
-
-def _was_worked_on(crd: CRDReport) -> bool:
-    return crd.outcome is not Outcome.SKIPPED or crd.reason == "Rehearsed" or crd.plan.decision is Decision.STALE
-
-
-def _failures(crd: CRDReport) -> Text:
+def _failures(crd: CRDReport) -> Iterable[Text]:
     """The failures of one CRD, those that share a cause on one line."""
     by_cause: dict[tuple[int, str, str], list[Failure]] = {}
     for failure in crd.failures:
@@ -104,21 +141,11 @@ def _failures(crd: CRDReport) -> Text:
         message = failure.message.replace(failure.name, "…")
         by_cause.setdefault((failure.code, failure.reason, message), []).append(failure)
     unnamed = crd.objects.failed - len(crd.failures)
-    lines = [line(f"{crd.name}:" + (f" (and {words.number(unnamed)} more failures)" if unnamed else ""), "bold")]
+    yield line(f"{crd.name}:" + (f" (and {words.number(unnamed)} more failures)" if unnamed else ""), "bold")
     for failures in by_cause.values():
         example = failures[0]
         named = f"{example.namespace}/{example.name}" if example.namespace else example.name
         more = f"{count(len(failures), 'object')}, such as " if len(failures) > 1 else ""
         cause = f"{example.code or 'no answer'} {example.reason}: {example.message}"
         tries = f" (tried {example.attempts} times)" if example.attempts > 1 else ""
-        lines.append(line(f"  {more}{named}: {cause}{tries}", "red"))
-    return Text("\n").join(lines)
-
-
-def console_for(stream: object, *, wide: int = 200) -> Console:
-    """A console on a stream; off a terminal it is wide, for nobody wants a log folded at 80 columns."""
-    # No markup: messages are other people's words, and brackets in them are just brackets.
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]  # any stream
-    if not console.is_terminal:
-        console.width = wide
-    return console
+        yield line(f"  {more}{named}: {cause}{tries}", "red")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from asyncmigrate._results.droppable import VersionUse
-from asyncmigrate._results.plan import Changes, Decision, Plan
+from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
-from asyncmigrate._rules.decisions.phrases import count
+from asyncmigrate._rules.decisions.phrases import and_words, count
 
 _NAMED_FIELDS = 5  # of one manager; the rest is in the JSON
 
@@ -43,7 +44,7 @@ def plan_line(plan: Plan) -> str:
     """One line: how many CRDs of each decision."""
     decisions = Counter(c.decision for c in plan.crds)
     parts = [f"{number(decisions[d])} {d}" for d in Decision if decisions[d]]
-    return f"{count(len(plan.crds), 'CRD')}: {', '.join(parts) or 'nothing to look at'}"
+    return f"{count(len(plan.crds), 'CRD')}: {', '.join(parts)}" if parts else "no CRDs to look at"
 
 
 def unanswered_line(plan: Plan) -> str:
@@ -61,8 +62,30 @@ def step_line(plan: Plan) -> str:
     summary = plan.summary
     if summary is None:
         return ""
-    new, changed, unchanged = (number(n) for n in (summary.new, summary.changed, summary.unchanged))
-    return f"the manifests bring {new} new CRDs, change {changed} and leave {unchanged} as they are"
+    parts = [
+        f"bring {count(summary.new, 'new CRD')}" if summary.new else "",
+        f"change {number(summary.changed)}" if summary.changed else "",
+        f"leave {number(summary.unchanged)} as {'it is' if summary.unchanged == 1 else 'they are'}"
+        if summary.unchanged
+        else "",
+    ]
+    return f"the manifests {and_words([p for p in parts if p])}"
+
+
+def blocked_line(blocked: Sequence[CRDPlan], held: Sequence[CRDPlan]) -> str:
+    """What to do where some CRDs are blocked, and keep others that could be migrated from it; empty if they do not."""
+    if not (blocked and held):
+        return ""
+    are = "is" if len(blocked) == 1 else "are"
+    return (
+        f"nothing was written, for {count(len(blocked), 'CRD')} {are} blocked: put that right, or give --skip-blocked "
+        f"to migrate just the {count(len(held), 'stale CRD')}"
+    )
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The counts: of decisions, of what the manifests change, of what was not waited for."""
+    return [said for said in (plan_line(plan), step_line(plan), unanswered_line(plan)) if said]
 
 
 def drop_lines(plan: Plan) -> list[str]:
@@ -110,7 +133,7 @@ def owners_left_lines(crd: CRDReport) -> list[str]:
 
 
 def changes_words(changes: Changes | None) -> str:
-    """`+v1 -v1alpha1 ~v1alpha2 storage>v1`, as the plan's table shows it."""
+    """`+v1, -v1alpha1, v1alpha2 unserved, storage to v1`, as the plan's table shows it."""
     if changes is None:
         return ""
     parts = [f"+{v}" for v in changes.added] + [f"-{v}" for v in changes.dropped]
@@ -122,3 +145,15 @@ def changes_words(changes: Changes | None) -> str:
     if changes.requires:
         parts.append(f"requires {count(len(changes.requires), 'more field')}")
     return ", ".join(parts)
+
+
+def changes_word(changes: Changes | None) -> str:
+    """The same without blanks, for programs: `+v1,-v1alpha1,unserved:v1alpha2,storage:v1,lacks:2,requires:1`."""
+    if changes is None:
+        return ""
+    parts = [f"+{v}" for v in changes.added] + [f"-{v}" for v in changes.dropped]
+    parts += [f"unserved:{v}" for v in changes.unserved]
+    parts += [f"storage:{changes.storage_moves_to}"] if changes.storage_moves_to else []
+    parts += [f"lacks:{len(changes.prunes)}"] if changes.prunes else []
+    parts += [f"requires:{len(changes.requires)}"] if changes.requires else []
+    return ",".join(parts)

@@ -40,7 +40,7 @@ class StateFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = _expanded(path)
         self._changes: dict[str, Record | None] = {}
         self._changing, self._saving = Lock(), Lock()
         with self._named_errors("used"):
@@ -125,6 +125,14 @@ class StateFile:
             why = error.strerror or str(error)
             message = f"the state file {self.path} cannot be {doing}: {why}; name another, or keep none"
             raise StateError(message) from error
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        message = f"the state file {os.fspath(path)} cannot be found: there is no home directory; give its whole path"
+        raise StateError(message) from error
 
 
 def _has_locked(lock: TextIO) -> bool:

@@ -115,7 +115,7 @@ class Api:
         elif applied:
             meta["managedFields"] = applied
         if c is CRDS:
-            _crds.settle(obj, at=at, spec_changed=True)
+            _crds.settle(obj, at=at, spec_changed=True, others=self._state.crds())
         await admit(self._state, call, "CREATE", obj, None)
         data = await self._stored_form(call, obj)
         if self._state.store.get(call.key) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from asyncmigrate.testing import _managed
@@ -55,27 +56,60 @@ def fill_in(crd: Object) -> None:
         spec["names"] = {"singular": kind.lower(), "listKind": f"{kind}List"} | names
 
 
-def settle(crd: Object, *, at: str, spec_changed: bool) -> None:
+def _taken_name(crd: Object, others: Iterable[Object]) -> tuple[str, str] | None:
+    """The name of a new CRD that another one of its group has, the last if several: its field, and it.
+
+    It is what the condition names, as each conflict that naming_controller.go finds replaces the one before.
+    """
+    spec = crd["spec"]
+    resources, kinds = set(), set()
+    for other in others:
+        if other["spec"]["group"] == spec["group"] and other["metadata"]["name"] != crd["metadata"]["name"]:
+            names = (other.get("status") or {}).get("acceptedNames") or {}
+            resources |= {names.get("plural"), names.get("singular"), *names.get("shortNames", ())}
+            kinds |= {names.get("kind"), names.get("listKind")}
+    names, found = spec["names"], None
+    for field, taken in (("plural", resources), ("singular", resources), ("kind", kinds), ("listKind", kinds)):
+        if names.get(field) in taken:
+            found = field, names[field]
+    return found
+
+
+def is_established(crd: Object) -> bool:
+    return any(c["type"] == "Established" and c["status"] == "True" for c in crd["status"]["conditions"])
+
+
+def _conditions(taken: tuple[str, str] | None) -> list[tuple[str, str, str, str]]:
+    if taken is None:
+        return [
+            ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+            ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+        ]
+    field, name = taken
+    return [
+        ("NamesAccepted", "False", f"{field[0].upper()}{field[1:]}Conflict", f'"{name}" is already in use'),
+        ("Established", "False", "NotAccepted", "not all names are accepted"),
+    ]
+
+
+def settle(crd: Object, *, at: str, spec_changed: bool, others: Iterable[Object] = ()) -> None:
     """Bring the status of a CRD up to date that is about to be stored.
 
     A write to the spec adds the storage version to storedVersions; one to the status can make of them what it likes,
     but an empty list is defaulted to the storage version. Nobody owns what is added. The rest is what the API server's
-    controllers write a moment later, as `kube-apiserver`.
+    controllers write a moment later, as `kube-apiserver`: a new one with names of one of the `others` is not served.
     """
     status = crd["status"] = dict(crd.get("status") or {})
     storage = storage_version(crd)
     stored = status.get("storedVersions") or []
     status["storedVersions"] = [*stored, storage] if not stored or (spec_changed and storage not in stored) else stored
     before = crd | {"status": EMPTY["status"] | status}
-    status["acceptedNames"] = crd["spec"]["names"]
     if not status.get("conditions"):
         status["conditions"] = [
-            {"type": kind, "status": "True", "lastTransitionTime": at, "reason": reason, "message": message}
-            for kind, reason, message in (
-                ("NamesAccepted", "NoConflicts", "no conflicts found"),
-                ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-            )
+            {"type": kind, "status": value, "lastTransitionTime": at, "reason": reason, "message": message}
+            for kind, value, reason, message in _conditions(_taken_name(crd, others))
         ]
+    status["acceptedNames"] = crd["spec"]["names"] if is_established(crd) else {"plural": "", "kind": ""}
     if entries := crd["metadata"].get("managedFields"):
         changes = _managed.built_in_changes(crd, before)
         writer = Writer("kube-apiserver", API_VERSION, "status", at)

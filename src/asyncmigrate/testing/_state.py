@@ -118,7 +118,7 @@ class State:
             return built_in
         crd = self.crd(f"{plural}.{group}")
         served = _crds.version_of(crd, version) if crd else None
-        if crd is None or served is None or not served["served"]:
+        if crd is None or served is None or not served["served"] or not _crds.is_established(crd):
             return None
         spec = crd["spec"]
         kind = Kind(spec["group"], spec["names"]["plural"], spec["names"]["kind"])
@@ -163,7 +163,7 @@ class State:
             new = prepare_update(old | {"spec": crd["spec"]}, old, _crds.KIND, has_status=True)
         _crds.validate(new, is_new=False)
         self._stamp(new, old, CRDS.type_of(_crds.API_VERSION))
-        _crds.settle(new, at=at, spec_changed=True)
+        _crds.settle(new, at=at, spec_changed=True, others=self.crds())
         data = encode(new)
         if entry is None or data != entry.data:
             self.store.put(key, data)

@@ -27,6 +27,8 @@ DECISIONS = [
     (crd("v2", "v1", "-v2", stored=("v1",)), None, "StorageVersionNotServed", Decision.BLOCKED),
     (crd("v2", "v1", "-v2", stored=("v1",), alike=("v1", "v2")), None, "OldStoredVersions", Decision.STALE),
     (crd("v2", "v1", "v2", stored=("v1",), migrating=True), None, "BeingMigrated", Decision.BLOCKED),
+    (crd("v2", "v1", "v2", stored=("v1",), not_accepted="KindConflict: K"), None, "NamesNotAccepted", Decision.BLOCKED),
+    (crd("v2", "v2", stored=("v2",), not_accepted="KindConflict: K"), None, "StoredAsStorageVersion", Decision.CURRENT),
     (crd("v2", "v1", "v2", stored=("v2",), migrating=True), None, "StoredAsStorageVersion", Decision.CURRENT),
     (crd("v2", "v1", "v2", stored=("v1",), pruned=("spec.a",)), None, "FieldsWouldBePruned", Decision.BLOCKED),
     (crd("v2", "v1", "v2", stored=("v2",), pruned=("spec.a",)), None, "StoredAsStorageVersion", Decision.CURRENT),

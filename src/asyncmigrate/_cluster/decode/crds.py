@@ -61,6 +61,8 @@ class _CRDSpec(msgspec.Struct, rename="camel"):
 class _Condition(msgspec.Struct):
     type: str
     status: str
+    reason: str = ""
+    message: str = ""
 
 
 class _CRDStatus(msgspec.Struct, rename="camel"):
@@ -167,6 +169,7 @@ def _crd(answer: _CRDObject) -> CRD:
         terminating=meta.deletion_timestamp is not None,
         labels=meta.labels or {},
         webhook=webhook,
+        not_accepted=_not_accepted(status.conditions or []),
         migrating=any(c.type == "StorageMigrating" and c.status == "True" for c in status.conditions or ()),
         changed=max((e.time for e in entries if e.subresource != "status"), default=""),
         moved=max((e.time for e in entries if _owns_versions(e, spec)), default=""),
@@ -175,6 +178,18 @@ def _crd(answer: _CRDObject) -> CRD:
         same_schemas=len(set(schemas.values())) == 1,
         pruned=() if webhook else _pruned(spec, schemas, status.stored_versions or ()),
     )
+
+
+def _not_accepted(conditions: list[_Condition]) -> str:
+    """Why a CRD was never established: apiextensions' naming_controller.go says which of its names is taken.
+
+    A CRD that is established once stays so, whatever becomes of its names.
+    """
+    found = {c.type: c for c in conditions}
+    names, established = found.get("NamesAccepted"), found.get("Established")
+    if names is None or names.status != "False" or (established is not None and established.status == "True"):
+        return ""
+    return f"{names.reason}: {names.message}"
 
 
 def _owns_versions(entry: _ManagedFields, spec: _CRDSpec) -> bool:

@@ -128,6 +128,12 @@ def _live_problem(live: CRD, storage: str, *, allow_pruning: bool) -> tuple[str,
     """Why a stale CRD may not be migrated now, in a word and a sentence."""
     if live.terminating:
         return "Terminating", "the live CRD is being deleted, and its objects with it"
+    if live.not_accepted:
+        message = (
+            f"the API server has never served it: its condition NamesAccepted is False ({live.not_accepted}); "
+            "delete the CRD that has the name, or this one, which can have no objects"
+        )
+        return "NamesNotAccepted", message
     if not live.served_versions:
         message = "no version of the live CRD is served, so its objects cannot be reached: serve one for the migration"
         return "NoServedVersion", message

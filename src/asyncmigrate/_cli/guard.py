@@ -1,0 +1,74 @@
+"""Runs a command's body: what goes wrong becomes one line and an exit code, signals end it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from asyncmigrate._cli import exits, interrupts
+from asyncmigrate._cli.exits import Declined, Exit
+from asyncmigrate._cli.show import Show
+from asyncmigrate._engine.tasks import UnwaitedThreads, open_tasks
+from asyncmigrate._rules.errors.classify import reason_of
+from asyncmigrate.errors import MigrateError
+
+_REST = "run again to do the rest"
+
+
+def guarded(body: Callable[[], Awaitable[Exit]], show: Show, *, advice: str = _REST) -> Exit:
+    """Run a command's body. `advice` is for whoever interrupts it."""
+
+    async def main() -> Exit:
+        code = Exit.INTERRUPTED
+        asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
+        async with open_tasks() as tasks:
+            await tasks.start(_stop_on_signals, tasks)
+            code = await body()
+            tasks.cancel_scope.cancel()
+        return code
+
+    gc.disable()  # until all is loaded: see loaded()
+    try:
+        show.check()
+        code = anyio.run(main)
+    except KeyboardInterrupt:  # once more, while the first one was being obeyed
+        code = Exit.INTERRUPTED
+    except Declined as declined:
+        show.note(str(declined))
+        show.error_document(str(declined), code=Exit.INTERRUPTED, reason="Declined")
+        return Exit.INTERRUPTED
+    except MigrateError as error:
+        code = exits.for_error(error)
+        show.error(str(error), code=code, reason=reason_of(error))
+        return code
+    except OSError as error:
+        show.error(str(error.strerror or error), code=Exit.FAILED, reason=type(error).__name__.removesuffix("Error"))
+        return Exit.FAILED
+    finally:
+        interrupts.ignore()  # asyncio has put Python's own handler back
+        gc.enable()
+    if code is Exit.INTERRUPTED:
+        said = f"interrupted: {advice}"
+        show.warning(said)
+        show.error_document(said, code=code, reason="Interrupted")
+    return code
+
+
+async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    # A closed terminal ends the command as SIGTERM does; under `nohup` that signal is ignored.
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+        task_status.started()
+        async for _ in signals:
+            tasks.cancel_scope.cancel()
+
+
+def loaded() -> None:
+    """Have garbage collections leave alone what a connection loads, a thousand modules: most of their cost is there."""
+    gc.freeze()
+    gc.enable()

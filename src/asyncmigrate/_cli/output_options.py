@@ -1,0 +1,92 @@
+"""How a command shows things: -o, --report, --color, -q, -v. Cheap to import, for --help and completion read it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from asyncmigrate._cli.options import _bundle
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Format(StrEnum):
+    """The values of -o."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    NAME = "name"
+    JSON = "json"
+    YAML = "yaml"
+
+    @property
+    def is_document(self) -> bool:
+        """One document for programs, and nothing else on stdout."""
+        return self in {Format.JSON, Format.YAML}
+
+
+class OutputOptions(msgspec.Struct, frozen=True):
+    """How to print: `report` is a file for the JSON or YAML document, `verbose` counts the -v."""
+
+    format: Format = Format.TABLE
+    report: str | None = None
+    color: str = "auto"
+    quiet: bool = False
+    verbose: int = 0
+
+
+def output(command: F) -> F:
+    """-o, --report, --color, -q, -v."""
+    fields = {"format": "output"} | {f: f for f in ("report", "color", "quiet", "verbose")}
+    command = _bundle("show", _output, fields)(command)
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Log what happens; -vv logs every request too."),
+        click.option("-q", "--quiet", is_flag=True, help="Show no progress: only the result, warnings and errors."),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="When to use colours. `auto` goes by NO_COLOR, FORCE_COLOR and whether it is a terminal.",
+        ),
+        click.option(
+            "--report",
+            metavar="FILE",
+            type=click.Path(),
+            help="Write the result to FILE as JSON, or as YAML with -o yaml, and show the table.",
+        ),
+        format_option(Format, "How to print the result: `wide` has more columns, `name` only the names."),
+    ):
+        command = option(command)
+    return command
+
+
+def format_option(formats: Iterable[Format], text: str) -> Callable[[F], F]:
+    """-o; the first of the formats is the default."""
+    names = [f.value for f in formats]
+    return click.option("-o", "--output", type=click.Choice(names), default=names[0], show_default=True, help=text)
+
+
+def _output(format: str, report: str | None, color: str, *, quiet: bool, verbose: int) -> OutputOptions:  # noqa: A002
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other")
+    return OutputOptions(Format(format), report, color, quiet, verbose)
+
+
+def format_of(arguments: list[str], environment: Mapping[str, str]) -> Format:
+    """The format that a command line asks for, which may be wrong in another place; the table if that is unclear."""
+    found = environment.get("ASYNCMIGRATE_OUTPUT", "")
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument in {"-o", "--output"}:
+            found = next(iter(arguments[position + 1 :]), "")
+        elif argument.startswith("--output="):
+            found = argument.partition("=")[2]
+        elif argument.startswith("-o") and not argument.startswith("--"):
+            found = argument[2:].removeprefix("=")
+    return Format(found) if found in set(Format) else Format.TABLE

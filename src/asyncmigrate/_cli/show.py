@@ -1,0 +1,173 @@
+"""Shows results, progress, notes and errors: for people on a terminal, for programs in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from asyncmigrate._cli.output_options import Format, OutputOptions
+from asyncmigrate._observers.display import Display
+from asyncmigrate._observers.lines import Lines, Quiet
+from asyncmigrate._observers.live import Live
+from asyncmigrate._observers.looking import Looking
+from asyncmigrate._output.clean import clean
+from asyncmigrate._output.consoles import (
+    Color,
+    can_redraw,
+    console_for,
+    is_colored,
+    is_terminal,
+    print_fields,
+    print_lines,
+)
+from asyncmigrate._output.documents import as_yaml, check_writable, error_json, write_document
+from asyncmigrate._output.droppable import droppable_json, droppable_lines, droppable_names
+from asyncmigrate._output.grid import grid, wrapped
+from asyncmigrate._output.report_json import plan_json, report_json
+from asyncmigrate._output.sheet import Sheet, plain_lines
+from asyncmigrate._output.tables import plan_sheet, report_sheet, without_routine
+from asyncmigrate._results.droppable import Droppable
+from asyncmigrate._results.plan import Plan
+from asyncmigrate._results.report import Report
+
+Result = Plan | Report | Droppable
+
+_KUBECTL_NAME = "customresourcedefinition.apiextensions.k8s.io/"  # as `kubectl get crd -o name` prints it
+
+
+class Show:
+    """Prints as the options say: results on stdout, everything else on stderr."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        self.options = options
+        self._color = Color(options.color)
+        self._has_document = False  # stdout has one, and must not get another
+
+    def check(self) -> None:
+        """Say before the work begins what could not be written at its end.
+
+        Raises:
+            UsageError: the report cannot be written.
+        """
+        if self.options.report is not None:
+            check_writable(self.options.report)
+
+    def display(self) -> Display:
+        """What to show while it lasts: logs where asked for, else a live display, or lines off a terminal."""
+        if self.options.quiet:
+            return Quiet(self._err)
+        return self._logs() or (Live(self._err) if can_redraw(sys.stderr) else Lines(self._err))
+
+    def looking(self) -> Display:
+        """The same for what takes many requests and has no progress to show."""
+        if self.options.quiet:
+            return Quiet(self._err)
+        return self._logs() or Looking(self._err)
+
+    def result(self, result: Result, *, drop: bool = False) -> None:
+        """Print a result, and write it to the file of --report. `drop`: the plan was asked about a version."""
+        options = self.options
+        if options.report is None and options.format.is_document:
+            self._has_document = True
+            click.echo(self._document(result))
+            return
+        try:
+            self._readable(result, drop=drop)
+        finally:
+            if options.report is not None:
+                write_document(options.report, self._document(result))
+
+    def _readable(self, result: Result, *, drop: bool) -> None:
+        """Print a result for people, and for tools that take lines."""
+        if self.options.format is Format.NAME:
+            for name in _names(result):
+                click.echo(clean(name))
+        elif isinstance(result, Droppable):
+            self._droppable(result)
+        else:
+            sheet = plan_sheet(result, drop=drop) if isinstance(result, Plan) else report_sheet(result)
+            if is_terminal(sys.stdout):
+                self._table(console_for(sys.stdout, self._color), sheet)
+            else:
+                self._lines(sheet)
+
+    def plan_to_confirm(self, plan: Plan) -> None:
+        """The plan as a table on stderr, for whoever is asked there."""
+        self._table(self._err, plan_sheet(plan))
+
+    def note(self, words: str) -> None:
+        """Say something on stderr that is neither result nor warning."""
+        if not self.options.quiet:
+            click.echo(clean(words), err=True)
+
+    def warning(self, words: str) -> None:
+        click.echo(clean(words), err=True)
+
+    def error(self, message: str, *, code: int, reason: str) -> None:
+        """One line on stderr, and what `error_document` prints."""
+        click.echo(clean(f"error: {message}"), err=True)
+        self.error_document(message, code=code, reason=reason)
+
+    def error_document(self, message: str, *, code: int, reason: str) -> None:
+        """With -o json or yaml an error is a document on stdout too, unless that has one already."""
+        if self.options.format.is_document and not self._has_document:
+            self._has_document = True
+            click.echo(self._as_asked(error_json(message, code=code, reason=reason)))
+
+    @property
+    def _err(self) -> Console:
+        return console_for(sys.stderr, self._color)
+
+    def _logs(self) -> Display | None:
+        if not self.options.verbose:
+            return None
+        from asyncmigrate._observers.logs import Logs  # noqa: PLC0415 -- structlog takes 0.2 s to import
+
+        colored = is_colored(self._color, terminal=is_terminal(sys.stderr), environment=os.environ)
+        return Logs(requests=self.options.verbose > 1, colored=colored)
+
+    def _document(self, result: Result) -> str:
+        if isinstance(result, Droppable):
+            return self._as_asked(droppable_json(result))
+        return self._as_asked(plan_json(result) if isinstance(result, Plan) else report_json(result))
+
+    def _as_asked(self, document: str) -> str:
+        return as_yaml(document) if self.options.format is Format.YAML else document
+
+    def _table(self, console: Console, sheet: Sheet) -> None:
+        """A table as wide as the terminal, and below it what else there is to say."""
+        wide = self.options.format is Format.WIDE
+        shown = sheet if wide else without_routine(sheet)
+        rows = grid(shown, console.width, wide=wide)
+        below = [line for note in (*shown.problems, *shown.counts) for line in wrapped(note, console.width)]
+        print_lines(console, [*rows, *([Text()] if rows and below else []), *below])
+
+    def _lines(self, sheet: Sheet) -> None:
+        """In a pipe a line for each row on stdout; what else there is to say goes to stderr."""
+        # FORCE_COLOR is about looks, and these lines are data: only --color=always is meant for them.
+        color = self._color if self._color is Color.ALWAYS else Color.NEVER
+        print_fields(console_for(sys.stdout, color), plain_lines(sheet, wide=self.options.format is Format.WIDE))
+        print_lines(self._err, (*sheet.problems, *(() if self.options.quiet else sheet.counts)))
+
+    def _droppable(self, found: Droppable) -> None:
+        console = console_for(sys.stdout, self._color)
+        lines = droppable_lines(found)
+        if is_terminal(sys.stdout):
+            lines = (part for whole in lines for part in _unless_command(whole, console.width))
+        print_lines(console, lines)
+
+
+def _unless_command(line: Text, width: int) -> list[Text]:
+    """Wrapped; but a command to copy stays on one line, which the terminal breaks where it must."""
+    return [line] if line.plain.lstrip().startswith("-> asyncmigrate ") else wrapped(line, width)
+
+
+def _names(result: Result) -> list[str]:
+    """What -o name prints: CRDs as kubectl names them, or the versions that can be dropped."""
+    if isinstance(result, Droppable):
+        return droppable_names(result)
+    return [f"{_KUBECTL_NAME}{crd.name}" for crd in result.crds]
