@@ -34,7 +34,14 @@ def hooked(folder: Path, text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["asyncmigrate.errors", "aiohttp", "click", "asyncmigrate._cli.commands", "rich.console", "kubernetes_asyncio"],
+    [
+        "asyncmigrate.errors",
+        "aiohttp",
+        "click",
+        "asyncmigrate._cli.commands",
+        "rich.console",
+        "asyncmigrate._cluster.kubeconfig",
+    ],
 )
 async def test_while_it_loads(embedded: EmbeddedBed, tmp_path: Path, module: str) -> None:
     done = await anyio.run_process(

@@ -175,7 +175,7 @@ async def test_a_plugin_whose_child_has_left_it_and_keeps_its_output_open_ends_w
         with anyio.fail_after(20):
             assert await process.wait() == 130
         assert process.stderr is not None
-        assert await process.stderr.receive() == b"interrupted: run again to do the rest\n"
+        assert await process.stderr.receive() == b"interrupted: nothing was changed\n"
         await process.aclose()
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ _FILES, _NO_FILES = 0, 4
 
 
 class _Completed(click.ParamType[str]):
-    """A string that is completed with what a function finds."""
+    """What a parameter takes, completed with what a function finds."""
 
     name = "text"
 
-    def __init__(self, find: Callable[[click.Context], Iterable[str]]) -> None:
+    def __init__(self, find: Callable[[click.Context], Iterable[str]], taken: click.ParamType[Any]) -> None:
         self._find = find
+        self._taken = taken
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        return self._taken.convert(value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         del param
@@ -47,6 +52,12 @@ class _File(click.ParamType[str]):
 
     name = "text"
 
+    def __init__(self, taken: click.ParamType[Any]) -> None:
+        self._taken = taken
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        return self._taken.convert(value, param, ctx)
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         del ctx, param
         return [CompletionItem(incomplete, type="file")]
@@ -54,15 +65,15 @@ class _File(click.ParamType[str]):
 
 def complete_types(group: click.Group) -> None:
     """Give the parameters of all commands, by their names, a type that completes them."""
-    types: dict[str, click.ParamType[str]] = {
-        **dict.fromkeys(("filename", "kubeconfig", "report", "retry_failed", "state"), _File()),
-        "crd": _Completed(_live_names),
-        **{one: _Completed(_names_in(section)) for one, section in _SECTIONS.items()},
+    types: dict[str, Callable[[click.ParamType[Any]], click.ParamType[Any]]] = {
+        **dict.fromkeys(("filename", "kubeconfig", "report", "retry_failed", "state"), _File),
+        "crd": partial(_Completed, _live_names),
+        **{one: partial(_Completed, _names_in(section)) for one, section in _SECTIONS.items()},
     }
     for command in group.commands.values():
         for param in command.params:
             if param.name in types:
-                param.type = types[param.name]
+                param.type = types[param.name](param.type)
 
 
 _SECTIONS = {"context": "contexts", "cluster": "clusters", "user": "users"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,6 +108,7 @@ def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> C
     return decorate
 
 
+_CONNECTION_FIELDS = tuple(field for field in Connection.__struct_fields__ if field != "reads_stdin")
 _CONNECTION = (
     click.option(
         "--kubeconfig", metavar="FILE", type=Word(), help="Default: $KUBECONFIG, ~/.kube/config, or the pod's."
@@ -134,8 +134,7 @@ _CONNECTION = (
 
 def connection(command: F) -> F:
     """--kubeconfig, --context, --cluster, --user, -s, --token, --as, --as-group, --as-uid, --request-timeout."""
-    fields = [f for f in Connection.__struct_fields__ if f != "reads_stdin"]
-    command = _bundle("connection", _connection, {n: n for n in fields})(command)
+    command = _bundle("connection", _connection, {n: n for n in _CONNECTION_FIELDS})(command)
     for option in reversed(_CONNECTION):
         command = option(command)
     # kubectl has it, and some people give it everywhere.
@@ -151,14 +150,15 @@ def _refuse_namespace(ctx: click.Context, param: click.Parameter, value: str | N
 
 
 def _connection(*, request_timeout: float, **words: Any) -> Connection:  # noqa: ANN401 -- whatever click parsed
-    stdin = "-" in click.get_current_context().params.get("filename", ())
+    ctx = click.get_current_context(silent=True)  # there is none while a command line is completed
+    stdin = "-" in ctx.params.get("filename", ()) if ctx else False
     return Connection(**words, request_timeout=request_timeout or None, reads_stdin=stdin)
 
 
 def connection_of(params: dict[str, Any]) -> Connection:
     """The connection that a command line names so far, for its completion."""
-    taken = {name: params.get(name) for name in inspect.signature(_connection).parameters}
-    return _connection(**taken)  # type: ignore[arg-type]  # click has converted them
+    taken = {name: params.get(name) for name in _CONNECTION_FIELDS}
+    return _connection(**taken | {"as_groups": taken["as_groups"] or ()})
 
 
 def choice(command: F) -> F:
