@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from asyncmigrate._manifests.mentions import Kind, Mention, Use
-from asyncmigrate._manifests.parse import decoded, documents
-from asyncmigrate._manifests.sources import SUFFIXES, texts
+from asyncmigrate._manifests.parse import documents
+from asyncmigrate._manifests.sources import SUFFIXES, shown, texts
+from asyncmigrate._manifests.text import decoded
 from asyncmigrate._results.droppable import ManifestMention, ManifestUse, NotChecked
 from asyncmigrate.errors import ManifestError
 
@@ -46,7 +47,7 @@ def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, 
         left_out = _folders_left_out(source, recursive=recursive)
         if search.objects_seen == looked_at and not search.not_checked:
             advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
-            raise ManifestError(f"no Kubernetes object in it{advice}", source=source)
+            raise ManifestError(f"no Kubernetes object in it{advice}", source=shown(source))
         if left_out:
             why = "a link to a folder is not followed: give it with -f, too" if recursive else "add -R to read it"
             search.not_checked.append(NotChecked(what=left_out, reason="FolderNotRead", message=why))
@@ -85,7 +86,7 @@ class _Search:
 
     def _read(self, text: str, source: str) -> None:
         try:
-            found = documents(text.encode(), source)
+            found = documents(text, source)
         except ManifestError:
             if self._kind.is_named_in(text):
                 raise
@@ -114,7 +115,7 @@ def _folders_left_out(source: str, *, recursive: bool) -> str:
         return ""
     for found in _folders(Path(source), below=recursive):
         if found.is_symlink() or not recursive:
-            manifests = (p for p in found.rglob("*") if p.suffix in SUFFIXES)
+            manifests = (p for p in found.rglob("*") if p.name.endswith(SUFFIXES))
             if next(manifests, None) is not None:
                 return _printable(str(found))
     return ""
