@@ -167,9 +167,9 @@ def _count_parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the texts that are parsed from now on with their schemas."""
     parsed: list[int] = []
 
-    def counted(text: str, source: str) -> Iterator[tuple[Any, Any]]:
+    def counted(text: str, source: str, *, exact: bool) -> list[tuple[Any, Any]]:
         parsed.append(len(text))
-        return parse_whole(text, source)
+        return parse_whole(text, source, exact=exact)
 
     monkeypatch.setattr(schemas, "parse_whole", counted)
     return parsed

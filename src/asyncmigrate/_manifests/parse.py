@@ -23,16 +23,11 @@ from asyncmigrate._manifests.text import decoded
 from asyncmigrate._model import CRD, CRD_GROUP
 from asyncmigrate.errors import ManifestError
 
-# How a token of YAML begins: an anchor, an alias, a tag. That it may stand in some text does no harm, but for time.
-_ANCHOR = re.compile(r"(?:^|[:,\[{?>-])[ \t]*&", re.MULTILINE)
-_ALIAS = re.compile(r"(?:^|[:,\[{?>-])[ \t]*\*", re.MULTILINE)
-_TAG = re.compile(r"(?:^|[:,\[{?>-])[ \t]*!", re.MULTILINE)
-# The fields of a schema that may be true, and YAML 1.1's words for it. Each of these begins with a plain text, which is
-# several times quicker to find than a choice.
-_OLD_BOOLEANS = [
-    re.compile(rf"{field}[\"']?:[ \t]+[yYnNoO]")
-    for field in ("nknown-fields", "nknownFields", "nullable", "d-resource")
-]
+# How a token of YAML begins: an alias, an anchor, a tag. That it may stand in some text does no harm, but for time.
+# Each begins with its mark, which is found several times quicker than what may stand before it.
+_ALIAS = re.compile("\\*(?<![^\\s\ufeff:,\\[{?>-]\\*)(?=[^ \t\n])")
+_ANCHOR = re.compile("&(?<![^\\s\ufeff:,\\[{?>-]&)(?=[^ \t\n])")
+_TAG = re.compile("!(?<![^\\s\ufeff:,\\[{?>-]!)")
 # One of these stands before each value but the first; a key counts with its value.
 _JSON_MARKS = (",", "[", "{")
 _YAML_MARKS = (*_JSON_MARKS, "\n", "- ", "-\t", "? ", "?\t")
@@ -58,12 +53,13 @@ def parse(raw: bytes, source: str) -> Parsed:
     return Parsed(crds, "" if crds else next(filter(None, (hints.of_holder(o.document) for o in objects)), ""))
 
 
-def parse_whole(text: str, source: str) -> Iterator[tuple[CRD, Document]]:
+def parse_whole(text: str, source: str, *, exact: bool = False) -> list[tuple[CRD, Document]]:
     """The CRDs of a decoded text with their schemas, which are in the document that comes with each CRD.
 
-    Where the text has aliases, parts of a document may stand in several places of it.
+    Where the text has aliases, parts of a document may stand in several places of it. With `exact` not even YAML 1.1's
+    words for true and false are read in another way than by kubectl.
     """
-    return ((found.crd, found.document) for found in _objects(text, source, whole=True) if found.crd)
+    return [(found.crd, found.document) for found in _objects(text, source, whole=True, exact=exact) if found.crd]
 
 
 def documents(text: str, source: str) -> list[object]:
@@ -86,11 +82,11 @@ class _Object(msgspec.Struct):
     crd: CRD | None
 
 
-def _objects(text: str, source: str, *, whole: bool) -> list[_Object]:
+def _objects(text: str, source: str, *, whole: bool, exact: bool = False) -> list[_Object]:
     with _hinted(text, source):
         if (found := _json(text, source)) is not None:
             return _all_objects(found, source)
-        if (found := _quick(text, whole=whole)) is not None:
+        if not exact and (found := _quick(text, whole=whole)) is not None:
             with suppress(ManifestError):  # it may say something else to kubectl
                 return _all_objects(found, source)
         return _all_objects(_exact(text, source), source)
@@ -112,7 +108,7 @@ def _json(text: str, source: str) -> list[object] | None:
     at = _JSON_SPACE.match(text).end()  # type: ignore[union-attr]  # it matches everywhere
     if not text.startswith("{", at):
         return None
-    if _count(text, _JSON_MARKS) > MOST_VALUES:
+    if _has_too_many(text, _JSON_MARKS):
         raise ManifestError(TOO_MANY_VALUES, source=source)
     found, decoder = [], json.JSONDecoder()
     try:
@@ -129,7 +125,7 @@ def _quick(text: str, *, whole: bool) -> list[object] | None:
     """What the quick reader reads as kubectl does; None if it may not."""
     if not whole:
         text = without_schemas(text)
-    if _count(text, _YAML_MARKS) > MOST_VALUES or _is_read_otherwise(text, whole=whole):
+    if _has_too_many(text, _YAML_MARKS) or is_read_otherwise(text):
         return None
     try:
         return list(yaml12.parse_yaml(text, multi=True))
@@ -137,16 +133,13 @@ def _quick(text: str, *, whole: bool) -> list[object] | None:
         return None
 
 
-def _is_read_otherwise(text: str, *, whole: bool) -> bool:
-    if "*" in text and "&" in text and _ALIAS.search(text) and _ANCHOR.search(text):
-        return True
-    if "!" in text and _TAG.search(text):
-        return True
-    return whole and any(field.search(text) for field in _OLD_BOOLEANS)
+def is_read_otherwise(text: str) -> bool:
+    """Whether a text may have aliases or tags, which the quick reader reads in its own way."""
+    return bool((_ALIAS.search(text) and _ANCHOR.search(text)) or _TAG.search(text))
 
 
-def _count(text: str, marks: tuple[str, ...]) -> int:
-    return sum(map(text.count, marks))
+def _has_too_many(text: str, marks: tuple[str, ...]) -> bool:
+    return len(text) > MOST_VALUES and sum(map(text.count, marks)) > MOST_VALUES
 
 
 def _exact(text: str, source: str) -> list[object]:

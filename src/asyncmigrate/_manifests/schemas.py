@@ -26,6 +26,9 @@ _MARK = re.compile(r"\n---(?=\s|\Z)")
 # What may be a CRD's name, in YAML or JSON; it has dots.
 _NAME = re.compile(r"name[\"']?\s*:\s*[\"']?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
 
+# Fields of a schema that are true or false, when text stands there.
+_AS_TEXT = tuple(f'{field}": "' for field in ("unknown-fields", "embedded-resource", "nullable"))
+
 
 class SchemaReader:
     """Reads the schemas of one CRD after the other; blocking, so call it from a thread, one call at a time.
@@ -82,14 +85,26 @@ class _Pieces:
         return None if schemas is None else json.loads(schemas)
 
     def _parse(self, text: str) -> None:
-        for crd, document in parse_whole(text, self._source):
+        self._take(text, exact=False) or self._take(text, exact=True)
+
+    def _take(self, text: str, *, exact: bool) -> bool:
+        """Keep all schemas of a text, and tell whether they are read as by kubectl."""
+        for crd, document in parse_whole(text, self._source, exact=exact):
             schemas = _schemas(document)
             try:
                 # Keys that are no text become it, as they do for kubectl.
-                as_json = json.dumps(schemas, skipkeys=True, default=str).encode()
+                as_json = json.dumps(schemas, skipkeys=True, default=str)
             except RecursionError as error:
                 raise ManifestError(f"the schemas of CRD {crd.name} are too deep", source=self._source) from error
-            self._ready.setdefault(msgspec.json.encode(crd), as_json)
+            if not exact and _has_old_booleans(document, as_json):
+                return False
+            self._ready.setdefault(msgspec.json.encode(crd), as_json.encode())
+        return True
+
+
+def _has_old_booleans(document: Document, schemas: str) -> bool:
+    """Whether `yes` or `off`, say, stands for true or false where that matters: to the quick reader they are text."""
+    return isinstance(document["spec"].get("preserveUnknownFields"), str) or any(map(schemas.__contains__, _AS_TEXT))
 
 
 def _schemas(document: Document) -> Schemas:

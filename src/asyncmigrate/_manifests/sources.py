@@ -9,7 +9,6 @@ import re
 import stat
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -61,7 +60,7 @@ def shown(name: str) -> str:
 
 def source_of(name: str, raw: bytes) -> Source:
     """What to remember of bytes whose CRDs may have to be read once more."""
-    is_file = name != STDIN and not is_url(name) and Path(name).is_file()
+    is_file = name != STDIN and not is_url(name) and os.path.isfile(name)  # noqa: PTH113
     return Source(name, None if is_file else zlib.compress(raw, level=1))
 
 
@@ -117,9 +116,9 @@ def _in_folder(folder: str, *, recursive: bool) -> Iterator[str]:
     for where, folders, files in os.walk(folder, onerror=refused):
         if not recursive:
             folders.clear()
-        for path in (Path(where, name) for name in files if name.endswith(SUFFIXES)):
-            if path.is_file() or not path.exists():  # a link to nothing is an error, as for kubectl
-                yield str(path)
+        for path in (os.path.join(where, name) for name in files if name.endswith(SUFFIXES)):  # noqa: PTH118
+            if os.path.isfile(path) or not os.path.exists(path):  # noqa: PTH110, PTH113 -- a link to nothing is an error
+                yield path
 
 
 def _read(path: str) -> bytes:
