@@ -9,7 +9,7 @@ from typing import Any
 
 # A template's mark where YAML has a value, or at the start of a line; in quoted text it is none.
 _TEMPLATE = re.compile(r"(?:^[ \t]*|[:-][ \t]+)(?:\{\{|\{%)", re.MULTILINE)
-_VARIABLE = re.compile(r"^[^#\n\"']*[:-][ \t]+[^#\n\"']*(\$\{\w+)", re.MULTILINE)
+_VARIABLE = re.compile(r"\$\{(?<=[:-] \$\{)\w{1,64}\}")
 _CONFLICT = re.compile(r"^(?:<{7} |>{7} )", re.MULTILINE)
 _HOLDS_CRD = re.compile(r"kind[\"']?:\s{0,4}[\"']?CustomResourceDefinition\b")
 _LOOKED_AT = 1 << 20  # characters of what is packed inside a Secret or a ConfigMap
@@ -35,7 +35,7 @@ def of_text(text: str) -> str:
         )
     if found := _VARIABLE.search(text):
         return (
-            f"a template, not a manifest ({found[1]}}} at {_line(text, found)}): fill in its variables first, for "
+            f"a template, not a manifest ({found[0]} at {_line(text, found)}): fill in its variables first, for "
             f"example with `envsubst` or `clusterctl generate`"
         )
     return ""

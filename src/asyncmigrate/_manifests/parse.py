@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -31,6 +31,9 @@ _TAG = re.compile("!(?<![^\\s\ufeff:,\\[{?>-]!)")
 # One of these stands before each value but the first; a key counts with its value.
 _JSON_MARKS = (",", "[", "{")
 _YAML_MARKS = (*_JSON_MARKS, "\n", "- ", "-\t", "? ", "?\t")
+_BLOCK_MARKS = ("- ", "-\t", "? ", "?\t", ": ", ":\t")
+_LONG_LINE = 200  # columns; three levels in each take half of the stack that macOS gives a thread
+_DEEP_INDENT = "\n" + " " * _LONG_LINE
 _JSON_SPACE = re.compile(r"[ \t\n]*")
 
 
@@ -86,10 +89,16 @@ def _objects(text: str, source: str, *, whole: bool, exact: bool = False) -> lis
     with _hinted(text, source):
         if (found := _json(text, source)) is not None:
             return _all_objects(found, source)
-        if not exact and (found := _quick(text, whole=whole)) is not None:
-            with suppress(ManifestError):  # it may say something else to kubectl
-                return _all_objects(found, source)
-        return _all_objects(_exact(text, source), source)
+        quick = None if exact else _quick_objects(text, source, whole=whole)
+        return _all_objects(_exact(text, source), source) if quick is None else quick
+
+
+def _quick_objects(text: str, source: str, *, whole: bool) -> list[_Object] | None:
+    found = _quick(text, whole=whole)
+    try:
+        return None if found is None else _all_objects(found, source)
+    except ManifestError:  # it may say something else to kubectl
+        return None
 
 
 @contextmanager
@@ -125,12 +134,32 @@ def _quick(text: str, *, whole: bool) -> list[object] | None:
     """What the quick reader reads as kubectl does; None if it may not."""
     if not whole:
         text = without_schemas(text)
-    if _has_too_many(text, _YAML_MARKS) or is_read_otherwise(text):
+    if _has_too_many(text, _YAML_MARKS) or is_deep(text) or is_read_otherwise(text):
         return None
     try:
         return list(yaml12.parse_yaml(text, multi=True))
     except (ValueError, RecursionError):
         return None
+
+
+def is_deep(text: str) -> bool:
+    """Whether blocks may be nested so deep that the quick reader overflows its stack, which ends the process.
+
+    It takes 800 bytes for a level. A block needs a column of its own, or shares it with the one around it (a sequence
+    in a map); what is nested on one line is marked.
+    """
+    if _DEEP_INDENT in text:
+        return True
+    at = 0
+    while at + _LONG_LINE < len(text):
+        end = text.rfind("\n", at, at + _LONG_LINE)
+        if end < 0:
+            end = text.find("\n", at + _LONG_LINE)
+            end = len(text) if end < 0 else end
+            if sum(text.count(mark, at, end) for mark in _BLOCK_MARKS) > _LONG_LINE:
+                return True
+        at = end + 1
+    return False
 
 
 def is_read_otherwise(text: str) -> bool:
