@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from asyncmigrate._model import CRD, Name, Version
 
 Document = dict[Any, Any]
+
+_UNQUOTED = re.compile("Expected `str`, got `(?:int|float|bool)`")
 
 
 class _Names(msgspec.Struct):
@@ -58,7 +61,9 @@ def crd_of(document: Document) -> CRD:
     try:
         manifest = msgspec.convert(document, _Manifest)
     except msgspec.ValidationError as error:
-        raise ValueError(f"malformed CustomResourceDefinition: {error}") from error
+        said = str(error).replace(" | null`", "`")
+        quote = ": put it in quotes" if _UNQUOTED.search(said) else ""
+        raise ValueError(f"malformed CustomResourceDefinition: {said}{quote}") from error
     meta, spec = manifest.metadata, manifest.spec
     versions = tuple(Version(v.name, served=bool(v.served), storage=bool(v.storage)) for v in spec.versions or ())
     if not versions and version == "v1beta1" and spec.version:

@@ -17,6 +17,7 @@ from asyncmigrate._manifests.limits import MOST_VALUES, TOO_MANY_VALUES
 
 _MOST_SECONDS = 60  # of CPU; a guess: 128 MiB take a quarter of it
 _MOST_LEVELS = 1_000  # a guess; the schemas of real CRDs have less than 100
+_MOST_TAG_DIRECTIVES = 1_000  # the parser compares each with all the others, in one step of which no clock knows
 _LOOK_EVERY = 4_096  # events, at the clock
 
 _WORDS: dict[str, object] = {
@@ -50,21 +51,28 @@ class _Open(msgspec.Struct):
     size: int = 1
 
 
-def read(text: str) -> list[object]:
+def read(text: str, *, most: int = MOST_VALUES, within: float = _MOST_SECONDS) -> list[object]:
     """Every document of a text, in built-in types; keys are text.
+
+    Args:
+        text: the text.
+        most: values that it may have.
+        within: seconds of CPU, which are a bound of the text however busy the machine is.
 
     Raises:
         ValueError: it is no YAML, or it exceeds a bound; one line that says where, or which bound.
     """
-    documents = _Documents()
-    until = time.thread_time() + _MOST_SECONDS
+    if text.count("\n%TAG") > _MOST_TAG_DIRECTIVES:
+        raise ValueError(f"more than {_MOST_TAG_DIRECTIVES:,} %TAG directives")
+    documents = _Documents(most)
+    until = time.thread_time() + within
     # Events do not nest: deep nesting overflows no stack, as it would in the loaders.
     events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
         for number, event in enumerate(events):
             documents.take(event)
             if number % _LOOK_EVERY == 0 and time.thread_time() > until:
-                raise ValueError(f"not read within {_MOST_SECONDS} s{_at(event)}")
+                raise ValueError(f"not read within {within:g} s{_at(event)}")
     except yaml.MarkedYAMLError as error:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise ValueError(f"not valid YAML: {said}{_at(error)}") from error
@@ -77,11 +85,11 @@ def read(text: str) -> list[object]:
 class _Documents:
     """Builds documents out of events."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.read: list[object] = []
         self._open: list[_Open] = []
         self._anchors: dict[str, _Anchor] = {}
-        self._values = 0  # of the text
+        self._left = most  # values that the text may still have
         self._size = 0  # of this document, aliases written out
         self._aliased = 0  # of that, by aliases
 
@@ -101,9 +109,9 @@ class _Documents:
             self._anchors, self._size, self._aliased = {}, 0, 0
 
     def _count(self) -> None:
-        self._values += 1
+        self._left -= 1
         self._size += 1
-        if self._values > MOST_VALUES:
+        if self._left < 0:
             raise ValueError(TOO_MANY_VALUES)
 
     def _anchor(self, event: Any) -> _Anchor | None:  # noqa: ANN401

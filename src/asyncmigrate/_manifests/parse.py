@@ -186,7 +186,8 @@ def _all_objects(found: list[object], source: str) -> list[_Object]:
         try:
             objects += map(_object, _in_lists(document))
         except ValueError as error:
-            raise ManifestError(str(error), source=source, document=number) from error
+            problem = " ".join(str(error).split())  # what it quotes may have lines of its own
+            raise ManifestError(problem, source=source, document=number) from error
     return objects
 
 

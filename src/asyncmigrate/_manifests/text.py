@@ -6,6 +6,8 @@ Text that comes out of here has `\n` at the end of each line, no byte order mark
 from __future__ import annotations
 
 import codecs
+import gzip
+import io
 import re
 import zlib
 
@@ -22,6 +24,7 @@ _PACKED = {
     b"BZh": "compressed with bzip2",
 }
 _TAR_AT = 257
+_MOST_MENDED_BYTES = 8 << 20  # of a text that is wrongly encoded; mending takes 15 times its size at worst
 
 
 def unpacked(raw: bytes, source: str) -> bytes:
@@ -32,20 +35,15 @@ def unpacked(raw: bytes, source: str) -> bytes:
     """
     if not raw.startswith(_GZIP):
         return raw
-    found = bytearray()
-    left = raw
-    while left.startswith(_GZIP):  # files that were gzip'd one by one may be put together
-        gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            found += gzip.decompress(left, MOST_BYTES + 1 - len(found))
-        except zlib.error as error:
-            raise ManifestError(f"a broken gzip file: {error}", source=source) from error
-        if len(found) > MOST_BYTES:
-            raise too_large(f"{source}, unpacked", MOST_BYTES)
-        if not gzip.eof:
-            raise ManifestError("a gzip file that was cut short: fetch or write it again", source=source)
-        left = gzip.unused_data
-    return bytes(found)
+    try:
+        found = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(MOST_BYTES + 1)
+    except EOFError as error:
+        raise ManifestError("a gzip file that was cut short: fetch or write it again", source=source) from error
+    except (OSError, zlib.error) as error:
+        raise ManifestError(f"a broken gzip file: {error}", source=source) from error
+    if len(found) > MOST_BYTES:
+        raise too_large(f"{source}, unpacked", MOST_BYTES)
+    return found
 
 
 def decoded(raw: bytes, source: str) -> str:
@@ -60,7 +58,14 @@ def decoded(raw: bytes, source: str) -> str:
         problem = "a tar file: unpack it first; a Helm chart is rendered with `helm template --include-crds`"
         raise ManifestError(problem, source=source)
     is_utf_16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = raw.decode("utf-16" if is_utf_16 else "utf-8", errors="replace")
+    encoding = "utf-16" if is_utf_16 else "utf-8"
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        if len(raw) > _MOST_MENDED_BYTES:
+            problem = f"no {encoding.upper()} text: {error.reason} at byte {error.start:,}"
+            raise ManifestError(problem, source=source) from error
+        text = raw.decode(encoding, errors="replace")
     if "\0" in text:  # YAML readers may stop there, and say nothing
         raise ManifestError("not text, for it has NUL characters: save it as UTF-8", source=source)
     if "\r" in text:

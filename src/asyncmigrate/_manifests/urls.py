@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -62,7 +62,12 @@ def fetch(url: str, shown: str, *, most: int = MOST_BYTES, within: float = _WHOL
 
 def _get(url: str, most: int, within: float) -> bytes:
     until = time.monotonic() + within
-    with _opener().open(_request(url), timeout=_STEP_SECONDS) as answer:
+    try:
+        answer = _opener().open(_request(url), timeout=_STEP_SECONDS)
+    except HTTPError as error:
+        error.close()
+        raise
+    with answer:
         encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in {"identity", "", "gzip", "x-gzip"}:  # gzip shows by its first bytes
             raise ValueError(f"it comes encoded as {encoding!a}, which is not read")
@@ -87,6 +92,7 @@ def _opener() -> OpenerDirector:
 
 def _request(url: str) -> Request:
     parts, credentials = _split(url)
+    _ = parts.port  # raises ValueError for one that is no port, without a word about what else is in the URL
     parts = parts._replace(path=quote(parts.path, safe=_KEPT), query=quote(parts.query, safe=_KEPT), fragment="")
     request = Request(urlunsplit(parts), headers={"User-Agent": "asyncmigrate"})  # noqa: S310 -- http or https
     if credentials:
@@ -123,6 +129,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         # Those of redirects have several lines.
         return f"HTTP {error.code} {' '.join(error.reason.split())}"
+    if isinstance(error, IncompleteRead):
+        return "the connection was lost before the end"
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
