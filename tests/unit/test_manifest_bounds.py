@@ -217,6 +217,7 @@ def told(source: str | Path) -> str:
         ("a\0b", "cannot be read: embedded null byte"),
         ("/dev/null/a.yaml", "/dev/null/a.yaml: cannot be read: Not a directory"),
         ("*.nothing", "*.nothing: no file has a name like this"),
+        ("ftp://example.com/a.yaml", "neither a file nor an http or https URL"),
     ],
 )
 def test_a_name_of_no_file_is_told(name: str, words: str) -> None:

@@ -82,6 +82,7 @@ def test_a_label_without_a_value_is_empty() -> None:
         (b"PK\x03\x04...", "a zip file, which is not read: unpack it first"),
         (b"\x28\xb5\x2f\xfd...", "compressed with zstd, which is not read"),
     ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "bytes",
 )
 def test_what_cannot_be_read_says_why(text: str | bytes, words: str) -> None:
     assert words in refused(text)
@@ -197,6 +198,15 @@ def test_a_hint_names_the_file_that_it_is_about_in_a_folder(
     where = f"{folder}: no CustomResourceDefinition in it; {folder}/b.yaml: ConfigMap components holds CRDs"
     alone = f"{folder}/b.yaml: no CustomResourceDefinition in it; ConfigMap components holds CRDs"
     assert str(caught.value).startswith(where if several else alone)
+
+
+def test_a_folder_with_manifests_below_it_says_to_add_r(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "crd.yaml").write_text(WIDGETS)
+    reader = Reader([tmp_path])
+    assert reader.next_batch() == []
+    with pytest.raises(ManifestError, match=r"no CustomResourceDefinition in it, but .*/below has manifests: add -R$"):
+        reader.check_any()
 
 
 def test_the_template_of_a_chart_is_told_as_such_by_its_file(tmp_path: Path) -> None:

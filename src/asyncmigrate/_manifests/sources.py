@@ -9,6 +9,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -83,6 +84,23 @@ def texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:
                 raise _cannot_read(path, error) from error
 
 
+def folder_left_out(source: str, *, recursive: bool) -> str:
+    """A folder with manifests that is not read: one below without -R, a link to one with it. Hidden ones may be."""
+    if not Path(source).is_dir():
+        return ""
+    for found in _folders(Path(source), below=recursive):
+        if found.is_symlink() or not recursive:
+            manifests = (p for p in found.rglob("*") if p.name.endswith(SUFFIXES))
+            if next(manifests, None) is not None:
+                return str(found)
+    return ""
+
+
+def _folders(folder: Path, *, below: bool) -> Iterator[Path]:
+    paths = folder.rglob("*") if below else folder.iterdir()
+    return (p for p in sorted(paths, key=str) if p.is_dir() and not p.name.startswith("."))
+
+
 def _fetched(url: str) -> tuple[str, bytes]:
     from asyncmigrate._manifests import urls  # noqa: PLC0415 -- a sixth of our import time, and rarely needed
 
@@ -96,8 +114,7 @@ def _files(source: str, *, recursive: bool) -> Iterator[str]:
     except FileNotFoundError as error:
         found = sorted(glob.glob(source, include_hidden=True)) if glob.has_magic(source) else []  # noqa: PTH207
         if not found:
-            what = "no file has a name like this" if glob.has_magic(source) else "no such file or folder"
-            raise ManifestError(what, source=source) from error
+            raise ManifestError(_nothing_at(source), source=source) from error
         for name in found:
             yield from _files(name, recursive=recursive)
         return
@@ -107,6 +124,12 @@ def _files(source: str, *, recursive: bool) -> Iterator[str]:
         yield from sorted(_in_folder(source, recursive=recursive))
     else:
         yield source
+
+
+def _nothing_at(source: str) -> str:
+    if "://" in source:
+        return "neither a file nor an http or https URL"
+    return "no file has a name like this" if glob.has_magic(source) else "no such file or folder"
 
 
 def _in_folder(folder: str, *, recursive: bool) -> Iterator[str]:
