@@ -190,3 +190,15 @@ def test_keys_and_values_that_json_has_not_are_no_problem(tmp_path: Path) -> Non
     properties = SchemaReader().read(found)["v1"]["properties"]
     assert properties.keys() == {"2", "true", "b"}
     assert properties["true"] == {"default": "2020-01-01"}
+
+
+@pytest.mark.parametrize("word", ["yes", "On", "y"])
+def test_the_old_words_for_true_are_true_in_schemas(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "crds.yaml"
+    keeps = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "nullable": True, "description": "yes"}
+    path.write_text(yaml.safe_dump(manifest(v1=keeps)).replace(": true", f": {word}"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": keeps}}
+    path.write_text(old_form(version="v1", preserveUnknownFields=True).replace(": true", f": {word}"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": ANYTHING}}
+    path.write_text(old_form(version="v1", validation={"openAPIV3Schema": {}}).replace(": false", ": off"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": {}}}
