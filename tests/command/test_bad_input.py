@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.bed.bed import Bed, EmbeddedBed, RealBed, real_kubeconfig
 from tests.bed.processes import free_port
 from tests.bed.scenes import crd
 from tests.command.runner import asyncmigrate
+from tests.unit.manifest_texts import READ, REFUSED
 
 CONTEXT = "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
 SECRET = "s3cr3t-t0k3n"  # noqa: S105 -- to be looked for where it must not be
@@ -129,13 +131,13 @@ def write(folder: Path, manifest: object) -> Path:
     ("text", "words"),
     [
         (b"a: [1,\n", "not valid YAML"),
-        (b"{{ .Values.crds }}", "no"),
+        (b"{{ .Values.crds }}", "a template, not a manifest ({{ at line 1): render it first"),
         (b"hello: world\n", "document 1: not a Kubernetes object"),
         (b"- 1\n- 2\n", "document 1: not a Kubernetes object"),
         (b"", "no CustomResourceDefinition in it"),
         (b"# only a comment\n---\n", "no CustomResourceDefinition in it"),
         (b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "no CustomResourceDefinition in it"),
-        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"\xff\xfe\x00", "document 1: not a Kubernetes object"),
         (
             b"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.b}\nspec: {}\n",
             "malformed CustomResourceDefinition: Object missing required field `group`",
@@ -170,6 +172,83 @@ async def test_a_missing_file_is_exit_2(embedded: EmbeddedBed, tmp_path: Path) -
     assert "nowhere.yaml: no such file or folder" in ended.error
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "CRLF, a bare = and Markdown",
+        "an anchor defined twice",
+        "JSON back to back",
+        "a BOM before the second document",
+        "a label without a value",
+        "UTF-16 of Windows",
+        "served: yes",
+        "gzip",
+    ],
+)
+async def test_a_manifest_as_people_have_it_is_exit_0(embedded: EmbeddedBed, tmp_path: Path, form: str) -> None:
+    text, names = READ[form]
+    path = tmp_path / "manifest"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ended = await asyncmigrate("plan", "-f", path, "-o", "json", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 0, ended.err
+    assert [(c["name"], c["decision"]) for c in ended.json["crds"]] == [(name, "new") for name in sorted(names)]
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
+async def test_what_is_no_manifest_is_exit_2(
+    embedded: EmbeddedBed, tmp_path: Path, text: str | bytes, words: str
+) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ended = await asyncmigrate("plan", "-f", path, "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 2
+    assert words in ended.error
+    assert embedded.server.requests == []
+
+
+STEER = "\x1b[2J\x9b1m\x07\u202e\r\nforged"
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]|^forged", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"apiVersion": f"apiextensions.k8s.io/{STEER}"},
+        {"kind": f"{STEER}List", "items": 3},
+        {"metadata": {"name": f"widgets{STEER}.example.com"}},
+        {"spec": {"group": f"example{STEER}.com", "names": {"plural": "w", "kind": "W"}, "versions": [{"name": "v1"}]}},
+        {"spec": {"group": "example.com", "names": {"plural": "w", "kind": "W"}, "scope": STEER}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": STEER},
+            "data": {STEER: "kind: CustomResourceDefinition"},
+        },
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_what_a_manifest_holds_does_not_steer_the_terminal(
+    embedded: EmbeddedBed, tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = tmp_path / f"a{STEER}"
+    folder.mkdir()
+    path = write(folder, crd("example.com", "v1", "v1") | change)
+    ended = await asyncmigrate("plan", "-f", path, "-v", "--kubeconfig", embedded.kubeconfig(), home=tmp_path)
+    assert ended.code == 2
+    assert not UNSAFE.search(ended.out + ended.err)
+
+
+async def test_a_version_of_a_manifest_does_not_steer_the_terminal(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    embedded.server.apply_crd(crd(embedded.group, "v1", "v1"))
+    made = crd(embedded.group, "v1", "v1", STEER)
+    for how in ((), ("-o", "json"), ("-v",)):
+        ended = await asyncmigrate(
+            "plan", "-f", write(tmp_path, made), *how, "--kubeconfig", embedded.kubeconfig(), home=tmp_path
+        )
+        assert (ended.code, STEER[:4].encode("unicode_escape").decode() in ended.out) == (0, how != ("-o", "json"))
+        assert not UNSAFE.search(ended.out + ended.err)
+
+
 @pytest.fixture
 async def web_site() -> AsyncIterator[str]:
     """A site with one manifest on it."""
@@ -196,7 +275,7 @@ async def test_a_url_is_fetched_and_one_that_answers_404_is_exit_2(
     assert [c["name"] for c in found.json["crds"]] == ["widgets.web.example.com"]
     missing = await asyncmigrate("plan", "-f", f"{web_site}/none.yaml", "--kubeconfig", kubeconfig, home=tmp_path)
     assert missing.code == 2
-    assert f"{web_site}/none.yaml: cannot be fetched: HTTP Error 404" in missing.error
+    assert f"{web_site}/none.yaml: cannot be fetched: HTTP 404" in missing.error
 
 
 @pytest.mark.parametrize(

@@ -163,29 +163,13 @@ def test_a_list_is_parsed_once(text: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(parsed) == 1
 
 
-def test_a_file_is_read_once_for_all_its_crds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in {"a": TWO, "b": yaml.safe_dump(manifest("others", v1=None))}.items():
-        (tmp_path / f"{name}.yaml").write_text(text)
-    found = found_in(tmp_path)
-    reads: list[str] = []
-    read_bytes = Path.read_bytes
-
-    def counted(path: Path) -> bytes:
-        reads.append(path.name)
-        return read_bytes(path)
-
-    monkeypatch.setattr(Path, "read_bytes", counted)
-    assert read_all(found) == SCHEMAS | {"others": {"v1": None}}
-    assert reads == ["a.yaml", "b.yaml"]
-
-
 def _count_parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the texts that are parsed from now on with their schemas."""
     parsed: list[int] = []
 
-    def counted(text: bytes, source: str) -> Iterator[tuple[Any, Any]]:
+    def counted(text: str, source: str, *, exact: bool) -> list[tuple[Any, Any]]:
         parsed.append(len(text))
-        return parse_whole(text, source)
+        return parse_whole(text, source, exact=exact)
 
     monkeypatch.setattr(schemas, "parse_whole", counted)
     return parsed

@@ -167,28 +167,38 @@ def test_schemas_without_end_are_an_error(tmp_path: Path) -> None:
     assert text.count("properties:") == 2
     path.write_text(text.replace("properties:", "properties: &all\n          again: *all", 1))
     [found] = found_in(path)
-    with pytest.raises(ManifestError, match=r"the schemas of CRD widgets\.example\.com have too many values"):
+    with pytest.raises(ManifestError, match=r"alias \*all stands inside of what it stands for at line \d+"):
         SchemaReader().read(found)
 
 
 def test_schemas_that_aliases_blow_up_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "crds.yaml"
-    levels = "".join(f"    l{n}: &l{n} {{{', '.join(f'k{k}: *l{n - 1}' for k in range(9))}}}\n" for n in range(1, 10))
-    text = yaml.safe_dump(WIDGETS | {"metadata": WIDGETS["metadata"] | {"annotations": "HERE"}})
-    text = text.replace("annotations: HERE", f"annotations:\n    l0: &l0 {{}}\n{levels}").replace(
-        "type: string", "a: *l9"
+    levels = "".join(
+        f"        l{n}: &l{n} {{{', '.join(f'k{k}: *l{n - 1}' for k in range(9))}}}\n" for n in range(1, 10)
     )
-    path.write_text(text)
-    [found] = found_in(path)
-    with pytest.raises(ManifestError, match="too many values"):
+    path.write_text(yaml.safe_dump(WIDGETS).replace("        type: object\n", f"        l0: &l0 {{}}\n{levels}", 1))
+    [found] = found_in(path)  # the schemas are left out
+    with pytest.raises(ManifestError, match=r"aliases make [\d,]+ values of it, too many"):
         SchemaReader().read(found)
 
 
 def test_keys_and_values_that_json_has_not_are_no_problem(tmp_path: Path) -> None:
     path = tmp_path / "crds.yaml"
-    odd = "{2: {type: string}, true: {default: 2020-01-01}, ? [a] : {}, b: {default: !x 1, maximum: .inf}}"
+    odd = "{2: {type: string}, true: {default: 2020-01-01}, b: {default: !x 1, maximum: .inf}}"
     path.write_text(f"{yaml.safe_dump(manifest(v1='ODD'))}".replace("ODD", f"{{properties: {odd}}}"))
     [found] = found_in(path)
     properties = SchemaReader().read(found)["v1"]["properties"]
     assert properties.keys() == {"2", "true", "b"}
     assert properties["true"] == {"default": "2020-01-01"}
+
+
+@pytest.mark.parametrize("word", ["yes", "On", "y"])
+def test_the_old_words_for_true_are_true_in_schemas(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "crds.yaml"
+    keeps = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "nullable": True, "description": "yes"}
+    path.write_text(yaml.safe_dump(manifest(v1=keeps)).replace(": true", f": {word}"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": keeps}}
+    path.write_text(old_form(version="v1", preserveUnknownFields=True).replace(": true", f": {word}"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": ANYTHING}}
+    path.write_text(old_form(version="v1", validation={"openAPIV3Schema": {}}).replace(": false", ": off"))
+    assert read_all(found_in(path)) == {"widgets": {"v1": {}}}

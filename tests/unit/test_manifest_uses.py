@@ -83,9 +83,15 @@ def test_what_names_a_version_otherwise_is_told_with_its_place(
 
 
 def test_aliases_are_followed_once(tmp_path: Path) -> None:
-    lists = "\n".join(f"- &l{n} {{apiVersion: v1, kind: List, items: [*l{n - 1}, *l{n - 1}]}}" for n in range(1, 60))
+    lists = "\n".join(f"- &l{n} {{apiVersion: v1, kind: List, items: [*l{n - 1}, *l{n - 1}]}}" for n in range(1, 5))
     uses = found(tmp_path, f"- &l0 {json.dumps(ONE)}\n{lists}")
     assert [use.objects for use in uses.objects["v1"]] == [1]
+
+
+def test_a_file_that_aliases_blow_up_is_an_error(tmp_path: Path) -> None:
+    lists = "\n".join(f"- &l{n} {{apiVersion: v1, kind: List, items: [*l{n - 1}, *l{n - 1}]}}" for n in range(1, 60))
+    with pytest.raises(ManifestError, match=r"aliases make [0-9,]+ values of it"):
+        found(tmp_path, f"- &l0 {json.dumps(ONE)}\n{lists}")
 
 
 def test_names_are_cut_short_and_all_are_counted(tmp_path: Path) -> None:
@@ -99,9 +105,13 @@ def test_files_that_cannot_have_any_are_not_parsed(tmp_path: Path) -> None:
     assert found(tmp_path, head + "{{ no YAML of example.com").objects == {}
     assert found(tmp_path, head + "{{ no YAML, with \\x escapes").objects == {}
     assert found(tmp_path, head.encode() + b"# \xe9").objects == {}
-    for text in ("{{ no YAML of example.com, a Widget", "# \xe9 example.com Widget".encode("latin-1")):
-        with pytest.raises(ManifestError, match=r"not valid YAML|not UTF-8"):
-            found(tmp_path, text)
+    with pytest.raises(ManifestError, match="a template, not a manifest"):
+        found(tmp_path, "{{ no YAML of example.com, a Widget")
+
+
+def test_bytes_that_are_no_utf_8_hide_nothing(tmp_path: Path) -> None:
+    uses = found(tmp_path, b"# \xe9\n" + json.dumps(ONE).encode())
+    assert list(uses.objects) == ["v1"]
 
 
 @pytest.mark.parametrize("text", [json.dumps(ONE).encode("utf-16-le"), json.dumps(OTHER).encode() + b"\0..."])

@@ -131,15 +131,15 @@ def test_a_text_that_looks_like_a_schema_hides_nothing_that_stands_beside_it() -
     inner = indent(BLOCK.format(schema="        type: object", comment=""), "    ")
     text = f"apiVersion: v1\nkind: ConfigMap\ndata:\n  crd.yaml: |\n{inner}---\n{ANCHORED}"
     assert "type: object" not in without_schemas(text)
-    assert [found.name for found in parse(text.encode(), "x.yaml")] == ["widgets.example.com"]
+    assert [found.name for found in parse(text.encode(), "x.yaml").crds] == ["widgets.example.com"]
 
 
 def test_an_alias_to_what_stands_in_a_schema_is_followed() -> None:
-    [found] = parse(ANCHORED.encode(), "x.yaml")
+    [found] = parse(ANCHORED.encode(), "x.yaml").crds
     assert [version.name for version in found.versions] == ["v1"]
 
 
 def test_an_error_is_told_with_its_line_in_the_whole_text() -> None:
     text = BLOCK.format(schema="        type: object\n" * 20, comment="") + "broken: [\n"
     with pytest.raises(ManifestError, match=r"line 2\d"):
-        list(parse(text.encode(), "x.yaml"))
+        parse(text.encode(), "x.yaml")

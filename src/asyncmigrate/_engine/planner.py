@@ -161,8 +161,7 @@ class _Planner:
         return False
 
     def _check_complete(self, reader: Reader) -> None:
-        if not reader.found:
-            raise ManifestError("no CustomResourceDefinition in it", source=", ".join(map(str, reader.sources)))
+        reader.check_any()
         if missing := sorted(self._names - self._manifests.keys()):
             raise UsageError(f"no manifest given has CRD {missing[0]}")
 

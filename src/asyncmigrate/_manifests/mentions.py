@@ -6,7 +6,6 @@ import re
 from collections.abc import Generator, Iterator
 
 import msgspec
-import yaml12
 
 # What kubectl or the server put there; what they name is history.
 _HISTORY = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
@@ -66,7 +65,7 @@ class Kind:
         stack = [_Node(document, typed=("", ""))]
         while stack:
             node = stack.pop()
-            value = _plain(node.value)
+            value = node.value
             if isinstance(value, str):
                 yield from (Mention(v, _place(node.at), as_api_version=True) for v in self.versions_in(value))
                 continue
@@ -77,22 +76,22 @@ class Kind:
             if isinstance(value, list):
                 children = [_Node(v, _below(node, str(i)), node.typed) for i, v in enumerate(value)]
             else:
-                children = yield from self._look(node, {_key(k): v for k, v in value.items()})
+                children = yield from self._look(node, value)
             stack += reversed(children)
 
     def _look(self, node: _Node, fields: dict[object, object]) -> Generator[Use | Mention, None, list[_Node]]:
         typed = node.typed or ("", "")
-        api_version, kind = (_plain(fields.get(f)) or t for f, t in zip(("apiVersion", "kind"), typed, strict=True))
+        api_version, kind = (fields.get(f) or t for f, t in zip(("apiVersion", "kind"), typed, strict=True))
         if kind == _CRD:
             return []
         group, _, version = api_version.rpartition("/") if isinstance(api_version, str) else ("", "", "")
-        items = _plain(fields.get("items"))
+        items = fields.get("items")
         if node.typed is not None and isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
             # The items of a typed list need not repeat what the list says.
             gives = (api_version if isinstance(api_version, str) else "", kind.removesuffix("List"))
             return [_Node(v, _below(node, f"items.{i}"), gives) for i, v in enumerate(items)]
         if group == self._group and kind == self._kind and node.typed is not None:
-            yield Use(version, _name(_plain(fields.get("metadata"))))
+            yield Use(version, _name(fields.get("metadata")))
         elif group == self._group and kind in (self._kind, None, ""):
             yield Mention(version, _place(node.at), as_api_version=True)
         yield from self._apart(node, fields, kind)
@@ -100,21 +99,12 @@ class Kind:
 
     def _apart(self, node: _Node, fields: dict[object, object], kind: object) -> Iterator[Mention]:
         """A target of kustomize, and a rule for webhooks that names one version."""
-        group, version = _plain(fields.get("group")), _plain(fields.get("version"))
+        group, version = fields.get("group"), fields.get("version")
         if group == self._group and isinstance(version, str) and kind in (self._kind, None, ""):
             yield Mention(version, _place(node.at), as_api_version=False)
-        groups, versions = _plain(fields.get("apiGroups")), _plain(fields.get("apiVersions"))
+        groups, versions = fields.get("apiGroups"), fields.get("apiVersions")
         if isinstance(groups, list) and self._group in groups and isinstance(versions, list) and len(versions) == 1:
             yield Mention(str(versions[0]), _place(node.at), as_api_version=False)
-
-
-def _plain(value: object) -> object:
-    """Without the tag."""
-    return value.value if isinstance(value, yaml12.Yaml) else value
-
-
-def _key(key: object) -> object:
-    return key.value if isinstance(key, yaml12.Yaml) and isinstance(key.value, str) else key
 
 
 def _below(node: _Node, key: str) -> tuple[str, ...]:

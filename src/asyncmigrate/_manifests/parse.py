@@ -1,210 +1,218 @@
-"""CRDs out of the text of one manifest file: YAML or JSON, several documents, Lists; other kinds are ignored."""
+"""CRDs out of the text of one manifest file: YAML or JSON, several documents, Lists; other kinds are ignored.
+
+Two readers: py-yaml12 is quick, but it is YAML 1.2, copies what an alias stands for, and does not know kubectl's ways.
+It reads what it reads as kubectl does. Whatever else there is, errors too, `exact_yaml` decides.
+"""
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any, Literal, TypeAlias
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import yaml12
 
+from asyncmigrate._manifests import hints
+from asyncmigrate._manifests.crd_fields import Document, crd_of
+from asyncmigrate._manifests.limits import MOST_VALUES, TOO_MANY_VALUES
 from asyncmigrate._manifests.skip_schemas import without_schemas
-from asyncmigrate._model import CRD, CRD_GROUP, Name, Version
+from asyncmigrate._manifests.text import decoded
+from asyncmigrate._model import CRD, CRD_GROUP
 from asyncmigrate.errors import ManifestError
 
-Document: TypeAlias = dict[Any, Any]
+# How a token of YAML begins: an alias, an anchor, a tag. That it may stand in some text does no harm, but for time.
+# Each begins with its mark, which is found several times quicker than what may stand before it.
+_ALIAS = re.compile("\\*(?<![^\\s\ufeff:,\\[{?>-]\\*)(?=[^ \t\n])")
+_ANCHOR = re.compile("&(?<![^\\s\ufeff:,\\[{?>-]&)(?=[^ \t\n])")
+_TAG = re.compile("!(?<![^\\s\ufeff:,\\[{?>-]!)")
+# One of these stands before each value but the first; a key counts with its value.
+_JSON_MARKS = (",", "[", "{")
+_YAML_MARKS = (*_JSON_MARKS, "\n", "- ", "-\t", "? ", "?\t")
+_BLOCK_MARKS = ("- ", "-\t", "? ", "?\t", ": ", ":\t")
+_LONG_LINE = 200  # columns; three levels in each take half of the stack that macOS gives a thread
+_DEEP_INDENT = "\n" + " " * _LONG_LINE
+_JSON_SPACE = re.compile(r"[ \t\n]*")
 
-# What may be an anchor or an alias; that it may stand in some text does no harm, but for time.
-_ANCHOR = re.compile(r"(?:[:,\[{-]|^)\s*&[^\s,\]}]+", re.MULTILINE)
-_ALIAS = re.compile(r"(?:[:,\[{-]|^)\s*\*[^\s,\]}]+", re.MULTILINE)
+
+class Parsed(msgspec.Struct, frozen=True):
+    """What was found in a text: its CRDs, and where there are none, why that may be (else empty)."""
+
+    crds: tuple[CRD, ...]
+    hint: str = ""
 
 
-def parse(text: bytes, source: str) -> Iterator[CRD]:
+def parse(raw: bytes, source: str) -> Parsed:
     """Find the CRDs in one file's text, inside Lists too; other kinds are left aside.
 
     Raises:
-        ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed.
+        ManifestError: it is no YAML, or a document in it is no Kubernetes object, or a CRD in it is malformed, or it
+            exceeds a bound.
     """
-    return (crd for crd, _ in _found(_documents(decoded(text, source), source), source))
+    objects = _objects(decoded(raw, source), source, whole=False)
+    crds = tuple(found.crd for found in objects if found.crd)
+    return Parsed(crds, "" if crds else next(filter(None, (hints.of_holder(o.document) for o in objects)), ""))
 
 
-def parse_whole(text: bytes, source: str) -> Iterator[tuple[CRD, Document]]:
-    """The same with the schemas, which are in the document that comes with each CRD.
+def parse_whole(text: str, source: str, *, exact: bool = False) -> list[tuple[CRD, Document]]:
+    """The CRDs of a decoded text with their schemas, which are in the document that comes with each CRD.
 
-    Where the text has aliases, parts of a document may stand in several places of it, or inside themselves.
+    Where the text has aliases, parts of a document may stand in several places of it. With `exact` not even YAML 1.1's
+    words for true and false are read in another way than by kubectl.
     """
-    words = decoded(text, source)
-    return _found(_json(words) or _whole_yaml(words, source), source)
+    return [(found.crd, found.document) for found in _objects(text, source, whole=True, exact=exact) if found.crd]
 
 
-def documents(text: bytes, source: str) -> list[object]:
-    """Every document of one file's text, Kubernetes' or not, without the schemas of CRDs.
+def documents(text: str, source: str) -> list[object]:
+    """Every document of a decoded text, Kubernetes' or not, without the schemas of CRDs.
 
     Raises:
-        ManifestError: it is no YAML.
+        ManifestError: it is no YAML, or it exceeds a bound.
     """
-    return _documents(decoded(text, source), source)
+    with _hinted(text, source):
+        found = _json(text, source)
+        if found is None:
+            found = _quick(text, whole=False)
+        return _exact(text, source) if found is None else found
 
 
-def _found(found: list[object], source: str) -> Iterator[tuple[CRD, Document]]:
+class _Object(msgspec.Struct):
+    """A Kubernetes object; `crd` is None if it is of another kind."""
+
+    document: Document
+    crd: CRD | None
+
+
+def _objects(text: str, source: str, *, whole: bool, exact: bool = False) -> list[_Object]:
+    with _hinted(text, source):
+        if (found := _json(text, source)) is not None:
+            return _all_objects(found, source)
+        quick = None if exact else _quick_objects(text, source, whole=whole)
+        return _all_objects(_exact(text, source), source) if quick is None else quick
+
+
+def _quick_objects(text: str, source: str, *, whole: bool) -> list[_Object] | None:
+    found = _quick(text, whole=whole)
+    try:
+        return None if found is None else _all_objects(found, source)
+    except ManifestError:  # it may say something else to kubectl
+        return None
+
+
+@contextmanager
+def _hinted(text: str, source: str) -> Iterator[None]:
+    """Have an error say what the text is instead, where that is known."""
+    try:
+        yield
+    except ManifestError as error:
+        if hint := hints.of_text(text):
+            raise ManifestError(hint, source=source) from error
+        raise
+
+
+def _json(text: str, source: str) -> list[object] | None:
+    """The values of a JSON text, which may stand back to back; None if it is something else."""
+    at = _JSON_SPACE.match(text).end()  # type: ignore[union-attr]  # it matches everywhere
+    if not text.startswith("{", at):
+        return None
+    if _has_too_many(text, _JSON_MARKS):
+        raise ManifestError(TOO_MANY_VALUES, source=source)
+    found, decoder = [], json.JSONDecoder()
+    try:
+        while at < len(text):
+            value, at = decoder.raw_decode(text, at)
+            found.append(value)
+            at = _JSON_SPACE.match(text, at).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return None  # flow-style YAML, or with marks between its documents
+    return found
+
+
+def _quick(text: str, *, whole: bool) -> list[object] | None:
+    """What the quick reader reads as kubectl does; None if it may not."""
+    if not whole:
+        text = without_schemas(text)
+    if _has_too_many(text, _YAML_MARKS) or is_deep(text) or is_read_otherwise(text):
+        return None
+    try:
+        return list(yaml12.parse_yaml(text, multi=True))
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_deep(text: str) -> bool:
+    """Whether blocks may be nested so deep that the quick reader overflows its stack, which ends the process.
+
+    It takes 800 bytes for a level. A block needs a column of its own, or shares it with the one around it (a sequence
+    in a map); what is nested on one line is marked.
+    """
+    if _DEEP_INDENT in text:
+        return True
+    at = 0
+    while at + _LONG_LINE < len(text):
+        end = text.rfind("\n", at, at + _LONG_LINE)
+        if end < 0:
+            end = text.find("\n", at + _LONG_LINE)
+            end = len(text) if end < 0 else end
+            if sum(text.count(mark, at, end) for mark in _BLOCK_MARKS) > _LONG_LINE:
+                return True
+        at = end + 1
+    return False
+
+
+def is_read_otherwise(text: str) -> bool:
+    """Whether a text may have aliases or tags, which the quick reader reads in its own way."""
+    return bool((_ALIAS.search(text) and _ANCHOR.search(text)) or _TAG.search(text))
+
+
+def _has_too_many(text: str, marks: tuple[str, ...]) -> bool:
+    return len(text) > MOST_VALUES and sum(map(text.count, marks)) > MOST_VALUES
+
+
+def _exact(text: str, source: str) -> list[object]:
+    from asyncmigrate._manifests import exact_yaml  # noqa: PLC0415 -- PyYAML costs time, and is rarely needed
+
+    try:
+        return exact_yaml.read(text)
+    except ValueError as error:
+        raise ManifestError(str(error), source=source) from error
+
+
+def _all_objects(found: list[object], source: str) -> list[_Object]:
+    objects: list[_Object] = []
     for number, document in enumerate(found, start=1):
         try:
-            yield from _crds(document, source, number, {})
-        except RecursionError as error:
-            raise ManifestError("a List that is nested without end", source=source, document=number) from error
+            objects += map(_object, _in_lists(document))
+        except ValueError as error:
+            problem = " ".join(str(error).split())  # what it quotes may have lines of its own
+            raise ManifestError(problem, source=source, document=number) from error
+    return objects
 
 
-def decoded(text: bytes, source: str) -> str:
-    """The text: UTF-8, or UTF-16 that says so by its first bytes, as PowerShell writes it.
-
-    Raises:
-        ManifestError: it is neither.
-    """
-    encoding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        return text.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"not UTF-8 text: {error.reason} at byte {error.start}", source=source) from error
-
-
-def _documents(text: str, source: str) -> list[object]:
-    if found := _json(text):
-        return found
-    with suppress(ValueError, RecursionError):
-        return _yaml(without_schemas(text))
-    # The whole text: for the line that an error is in, and for an alias to what is anchored in a schema.
-    return _whole_yaml(text, source)
+def _in_lists(document: object) -> Iterator[Document]:
+    """The objects of a document, out of Lists in Lists too, in order."""
+    todo: list[tuple[object, dict[str, Any]]] = [(document, {})]
+    while todo:
+        found, typed = todo.pop()
+        if found is None:
+            continue  # an empty document, as templates leave them behind
+        # The items of a typed list need not repeat what the list says.
+        full = typed | found if isinstance(found, dict) else None
+        if full is None or not all(isinstance(full.get(k), str) for k in ("apiVersion", "kind")):
+            hint = hints.of_document(found) if isinstance(found, dict) else ""
+            raise ValueError(hint or "not a Kubernetes object: it has no apiVersion and kind")
+        items = full.get("items")
+        if full["kind"].endswith("List") and isinstance(items, list):
+            typed = {"apiVersion": full["apiVersion"], "kind": full["kind"].removesuffix("List")}
+            todo += [(item, typed) for item in reversed(items)]
+        else:
+            yield full
 
 
-def _json(text: str) -> list[object] | None:
-    try:
-        if text.lstrip()[:1] == "{":
-            return [json.loads(text)]
-    except (ValueError, RecursionError):
-        pass  # flow-style YAML, or several JSON documents: for the YAML reader to say
-    return None
-
-
-def _whole_yaml(text: str, source: str) -> list[object]:
-    try:
-        return _yaml(text)
-    except (ValueError, RecursionError) as error:
-        problem = str(error).removeprefix("YAML parse error: ")
-        raise ManifestError(f"not valid YAML: {' '.join(problem.split())}", source=source) from error
-
-
-def _yaml(text: str) -> list[object]:
-    return _with_aliases(text) if _has_aliases(text) else list(yaml12.parse_yaml(text, multi=True))
-
-
-def _has_aliases(text: str) -> bool:
-    return "&" in text and "*" in text and bool(_ANCHOR.search(text) and _ALIAS.search(text))
-
-
-def _with_aliases(text: str) -> list[object]:
-    """Read YAML with PyYAML, which keeps what an alias stands for once; the quick reader copies it each time.
-
-    A few hundred bytes of aliases to aliases would be gigabytes then.
-    """
-    import yaml  # noqa: PLC0415 -- rarely needed
-
-    try:
-        # Not the C loader: deep nesting overflows its stack, and ours raises RecursionError.
-        return list(yaml.load_all(text, Loader=yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-
-
-def _crds(document: object, source: str, number: int, seen: dict[int, object]) -> Iterator[tuple[CRD, Document]]:
-    """`seen` are items of Lists: with aliases some hundred bytes can hold one of them a billion times."""
-    if document is None:
-        return  # an empty document, as templates leave them behind
-    if not isinstance(document, dict) or not all(isinstance(document.get(k), str) for k in ("apiVersion", "kind")):
-        raise ManifestError("not a Kubernetes object: it has no apiVersion and kind", source=source, document=number)
-    kind, items = document["kind"], document.get("items")
-    if kind.endswith("List") and isinstance(items, list):
-        item_kind = kind.removesuffix("List")
-        for item in items:
-            if id(item) in seen:
-                continue
-            seen[id(item)] = item  # kept, so that no id comes again
-            # The items of a typed list need not repeat what the list says.
-            full = {"apiVersion": document["apiVersion"], "kind": item_kind} | item if isinstance(item, dict) else item
-            yield from _crds(full, source, number, seen)
-    elif kind == "CustomResourceDefinition" and document["apiVersion"].startswith(f"{CRD_GROUP}/"):
-        yield _crd(document, source, number), document
-
-
-class _Names(msgspec.Struct):
-    plural: Name
-    kind: Name
-
-
-class _Metadata(msgspec.Struct):
-    name: Name
-    labels: dict[str, str] | None = None
-
-
-class _Version(msgspec.Struct):
-    name: Name
-    served: bool = False
-    storage: bool = False
-
-
-class _Conversion(msgspec.Struct):
-    strategy: str | None = None
-
-
-class _Spec(msgspec.Struct):
-    group: Name
-    names: _Names
-    scope: Literal["Namespaced", "Cluster"] = "Namespaced"  # v1 requires it, v1beta1 had this default
-    version: str | None = None  # v1beta1 only
-    versions: list[_Version] | None = None
-    conversion: _Conversion | None = None
-
-
-class _Manifest(msgspec.Struct):
-    metadata: _Metadata
-    spec: _Spec
-
-
-def _crd(document: Document, source: str, number: int) -> CRD:
-    version = str(document["apiVersion"]).partition("/")[2]
-    if version not in {"v1", "v1beta1"}:
-        raise ManifestError(
-            f"CustomResourceDefinition of unknown version {version}: v1 and v1beta1 are known",
-            source=source,
-            document=number,
-        )
-    try:
-        manifest = msgspec.convert(document, _Manifest)
-    except msgspec.ValidationError as error:
-        raise ManifestError(f"malformed CustomResourceDefinition: {error}", source=source, document=number) from error
-    meta, spec = manifest.metadata, manifest.spec
-    versions = tuple(Version(v.name, served=v.served, storage=v.storage) for v in spec.versions or ())
-    if not versions and version == "v1beta1" and spec.version:
-        versions = (Version(spec.version, served=True, storage=True),)
-    problem = None
-    if not versions:
-        problem = "spec.versions is empty"
-    elif meta.name != f"{spec.names.plural}.{spec.group}":
-        problem = f"metadata.name is {meta.name!r} but must be <plural>.<group>: {spec.names.plural}.{spec.group}"
-    elif not meta.name.isascii():  # nor can half a surrogate pair, out of JSON, go into a path
-        problem = f"metadata.name is {meta.name!a}, which is no DNS name"
-    if problem:
-        raise ManifestError(f"malformed CustomResourceDefinition: {problem}", source=source, document=number)
-    return CRD(
-        name=meta.name,
-        group=spec.group,
-        plural=spec.names.plural,
-        kind=spec.names.kind,
-        scope=spec.scope,
-        versions=versions,
-        labels=meta.labels or {},
-        webhook=((spec.conversion and spec.conversion.strategy) or "None") != "None",
-    )
+def _object(document: Document) -> _Object:
+    if hint := hints.of_document(document):
+        raise ValueError(hint)
+    is_crd = document["kind"] == "CustomResourceDefinition" and document["apiVersion"].startswith(f"{CRD_GROUP}/")
+    return _Object(document, crd_of(document) if is_crd else None)

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate._manifests.parse import Document, parse_whole
+from asyncmigrate._manifests.crd_fields import Document
+from asyncmigrate._manifests.parse import parse_whole
 from asyncmigrate._manifests.reader import Found
 from asyncmigrate._manifests.sources import Source
+from asyncmigrate._manifests.text import decoded
 from asyncmigrate._model import CRD
 from asyncmigrate._rules.safety.pruning import ANYTHING
 from asyncmigrate.errors import ManifestError
@@ -20,10 +22,12 @@ from asyncmigrate.errors import ManifestError
 Schemas = dict[str, Any]  # version name to its openAPIV3Schema, decoded; None where it has none
 
 # Where a document but the first starts (YAML 1.2, c-directives-end): no scalar may have this at the start of a line.
-_MARK = re.compile(rb"\n---(?=\s|\Z)")
+_MARK = re.compile(r"\n---(?=\s|\Z)")
 # What may be a CRD's name, in YAML or JSON; it has dots.
-_NAME = re.compile(rb"name[\"']?\s*:\s*[\"']?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
-_MOST_VALUES = 1_000_000  # in the schemas of one CRD; the server takes 3 MB of text
+_NAME = re.compile(r"name[\"']?\s*:\s*[\"']?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
+
+# Fields of a schema that are true or false, when text stands there.
+_AS_TEXT = tuple(f'{field}": "' for field in ("unknown-fields", "embedded-resource", "nullable"))
 
 
 class SchemaReader:
@@ -34,7 +38,7 @@ class SchemaReader:
 
     def __init__(self) -> None:
         self._origin: Source | None = None
-        self._pieces = _Pieces(b"", "")
+        self._pieces = _Pieces("", "")
 
     def read(self, found: Found) -> Schemas:
         """The schema of each version of a CRD.
@@ -45,8 +49,8 @@ class SchemaReader:
             ManifestError: the source has changed since its CRDs were read, or cannot be read any more.
         """
         if found.origin is not self._origin:
-            self._origin, self._pieces = None, _Pieces(b"", "")  # lets go of the last text before the next is read
-            self._pieces = _Pieces(found.origin.read(), found.source)
+            self._origin, self._pieces = None, _Pieces("", "")  # lets go of the last text before the next is read
+            self._pieces = _Pieces(decoded(found.origin.read(), found.source), found.source)
             self._origin = found.origin
         schemas = self._pieces.take(found.crd)
         if schemas is None:
@@ -58,11 +62,11 @@ class SchemaReader:
 class _Pieces:
     """A text in pieces, one for each document mark, of which only those are parsed that may hold a CRD asked for."""
 
-    def __init__(self, text: bytes, source: str) -> None:
+    def __init__(self, text: str, source: str) -> None:
         self._text = text
         self._source = source
         self._marks = [0, *(mark.start() + 1 for mark in _MARK.finditer(text)), len(text)]
-        self._named: dict[bytes, dict[int, None]] = {}  # by a name: the pieces that it is in, in order
+        self._named: dict[str, dict[int, None]] = {}  # by a name: the pieces that it is in, in order
         for name in _NAME.finditer(text):
             self._named.setdefault(name[1], {})[bisect(self._marks, name.start()) - 1] = None
         # The schemas of CRDs that came along, in a List for one. They are JSON, which takes a tenth of the memory.
@@ -71,7 +75,7 @@ class _Pieces:
     def take(self, crd: CRD) -> Schemas | None:
         """The schemas of a CRD; None where there is no such CRD."""
         key = msgspec.json.encode(crd)
-        for piece in self._named.get(crd.name.encode(), ()):
+        for piece in self._named.get(crd.name, ()):
             if key not in self._ready:
                 with suppress(ManifestError):  # cut from a text that has tags of its own, say
                     self._parse(self._text[self._marks[piece] : self._marks[piece + 1]])
@@ -80,18 +84,27 @@ class _Pieces:
         schemas = self._ready.pop(key, None)
         return None if schemas is None else json.loads(schemas)
 
-    def _parse(self, text: bytes) -> None:
-        has_aliases = b"&" in text and b"*" in text
-        for crd, document in parse_whole(text, self._source):
+    def _parse(self, text: str) -> None:
+        self._take(text, exact=False) or self._take(text, exact=True)
+
+    def _take(self, text: str, *, exact: bool) -> bool:
+        """Keep all schemas of a text, and tell whether they are read as by kubectl."""
+        for crd, document in parse_whole(text, self._source, exact=exact):
             schemas = _schemas(document)
-            if has_aliases and _is_endless(schemas):
-                raise ManifestError(f"the schemas of CRD {crd.name} have too many values", source=self._source)
             try:
                 # Keys that are no text become it, as they do for kubectl.
-                as_json = json.dumps(schemas, skipkeys=True, default=str).encode()
+                as_json = json.dumps(schemas, skipkeys=True, default=str)
             except RecursionError as error:
                 raise ManifestError(f"the schemas of CRD {crd.name} are too deep", source=self._source) from error
-            self._ready.setdefault(msgspec.json.encode(crd), as_json)
+            if not exact and _has_old_booleans(document, as_json):
+                return False
+            self._ready.setdefault(msgspec.json.encode(crd), as_json.encode())
+        return True
+
+
+def _has_old_booleans(document: Document, schemas: str) -> bool:
+    """Whether `yes` or `off`, say, stands for true or false where that matters: to the quick reader they are text."""
+    return isinstance(document["spec"].get("preserveUnknownFields"), str) or any(map(schemas.__contains__, _AS_TEXT))
 
 
 def _schemas(document: Document) -> Schemas:
@@ -109,14 +122,3 @@ def _versions(spec: Document) -> list[tuple[str, object]]:
 
 def _schema(holder: object) -> object:
     return holder.get("openAPIV3Schema") if isinstance(holder, dict) else None
-
-
-def _is_endless(value: object) -> bool:
-    """Whether aliases repeat things so often, or inside themselves, that they should not be written out."""
-    seen, todo = 0, [value]
-    while todo and seen <= _MOST_VALUES:
-        found = todo.pop()
-        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-        seen += len(inner)
-        todo += inner
-    return seen > _MOST_VALUES

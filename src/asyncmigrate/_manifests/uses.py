@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 
 from asyncmigrate._manifests.mentions import Kind, Mention, Use
-from asyncmigrate._manifests.parse import decoded, documents
-from asyncmigrate._manifests.sources import SUFFIXES, texts
+from asyncmigrate._manifests.parse import documents
+from asyncmigrate._manifests.sources import folder_left_out, shown, texts
+from asyncmigrate._manifests.text import decoded
 from asyncmigrate._results.droppable import ManifestMention, ManifestUse, NotChecked
 from asyncmigrate.errors import ManifestError
 
@@ -43,10 +43,10 @@ def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, 
         looked_at = search.objects_seen
         for name, text in texts(source, recursive=recursive):
             search.look(text, name)
-        left_out = _folders_left_out(source, recursive=recursive)
+        left_out = _printable(folder_left_out(source, recursive=recursive))
         if search.objects_seen == looked_at and not search.not_checked:
             advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
-            raise ManifestError(f"no Kubernetes object in it{advice}", source=source)
+            raise ManifestError(f"no Kubernetes object in it{advice}", source=shown(source))
         if left_out:
             why = "a link to a folder is not followed: give it with -f, too" if recursive else "add -R to read it"
             search.not_checked.append(NotChecked(what=left_out, reason="FolderNotRead", message=why))
@@ -85,7 +85,7 @@ class _Search:
 
     def _read(self, text: str, source: str) -> None:
         try:
-            found = documents(text.encode(), source)
+            found = documents(text, source)
         except ManifestError:
             if self._kind.is_named_in(text):
                 raise
@@ -106,23 +106,6 @@ class _Search:
         for version, m in mentions.items():
             mention = ManifestMention(source=source, at=_printable(m.at), as_api_version=m.as_api_version)
             self.mentions.setdefault(version, []).append(mention)
-
-
-def _folders_left_out(source: str, *, recursive: bool) -> str:
-    """A folder with manifests that is not read: one below without -R, a link to one with it. Hidden ones may be."""
-    if not Path(source).is_dir():
-        return ""
-    for found in _folders(Path(source), below=recursive):
-        if found.is_symlink() or not recursive:
-            manifests = (p for p in found.rglob("*") if p.suffix in SUFFIXES)
-            if next(manifests, None) is not None:
-                return _printable(str(found))
-    return ""
-
-
-def _folders(folder: Path, *, below: bool) -> Iterator[Path]:
-    paths = folder.rglob("*") if below else folder.iterdir()
-    return (p for p in sorted(paths, key=str) if p.is_dir() and not p.name.startswith("."))
 
 
 def _printable(words: str) -> str:

@@ -1,0 +1,137 @@
+"""Fetches a manifest from an http or https URL, through proxies of the environment, bounded in bytes and seconds."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
+
+from asyncmigrate._manifests.limits import MOST_BYTES, too_large
+from asyncmigrate.errors import ManifestError
+
+_STEP_SECONDS = 30  # for each piece of it
+_WHOLE_SECONDS = 300
+_CHUNK = 1 << 20
+_KEPT = "%/:?#[]@!$&'()*+,;=~"  # of a path and query, where the rest may be written plainly
+
+
+def fetch(url: str, shown: str, *, most: int = MOST_BYTES, within: float = _WHOLE_SECONDS) -> bytes:
+    """The body of the answer, as it came; errors name the URL as `shown`.
+
+    Raises:
+        ManifestError: it cannot be had, or is larger than `most` bytes, or takes longer than `within` seconds.
+    """
+    got: list[bytes] = []
+    failed: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            got.append(_get(url, most, within))
+        except Exception as error:  # noqa: BLE001 -- raised below, in the thread that asked
+            failed.append(error)
+
+    # Each read has a time limit of its own, which each byte starts anew, and headers are many reads: the whole is
+    # waited for from outside.
+    thread = threading.Thread(target=attempt, name="fetch a manifest", daemon=True)
+    thread.start()
+    thread.join(within)
+    if got:
+        return got[0]
+    error = failed[0] if failed else TimeoutError(_too_slow(within))
+    if isinstance(error, OverflowError):
+        raise too_large(shown, most) from error
+    if isinstance(error, OSError | ValueError | HTTPException):
+        raise ManifestError(f"cannot be fetched: {_reason(error)}", source=shown) from error
+    raise error
+
+
+def _get(url: str, most: int, within: float) -> bytes:
+    until = time.monotonic() + within
+    try:
+        answer = _opener().open(_request(url), timeout=_STEP_SECONDS)
+    except HTTPError as error:
+        error.close()
+        raise
+    with answer:
+        encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"identity", "", "gzip", "x-gzip"}:  # gzip shows by its first bytes
+            raise ValueError(f"it comes encoded as {encoding!a}, which is not read")
+        return _body(answer, most, until, within)
+
+
+def _opener() -> OpenerDirector:
+    """No ftp: and file: URLs: a redirect could lead there."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler,
+        UnknownHandler,
+        HTTPHandler,
+        HTTPSHandler,
+        HTTPDefaultErrorHandler,
+        HTTPRedirectHandler,
+        HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+def _request(url: str) -> Request:
+    parts, credentials = _split(url)
+    _ = parts.port  # raises ValueError for one that is no port, without a word about what else is in the URL
+    parts = parts._replace(path=quote(parts.path, safe=_KEPT), query=quote(parts.query, safe=_KEPT), fragment="")
+    request = Request(urlunsplit(parts), headers={"User-Agent": "asyncmigrate"})  # noqa: S310 -- http or https
+    if credentials:
+        basic = base64.b64encode(unquote(credentials).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {basic}")  # not for another host to see
+    return request
+
+
+def _split(url: str) -> tuple[Any, str]:
+    """The parts of a URL without `user:password@`, and that."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host), credentials if at else ""
+
+
+def _body(answer: HTTPResponse, most: int, until: float, within: float) -> bytes:
+    body = bytearray()
+    while chunk := answer.read1(_CHUNK):
+        body += chunk
+        if len(body) > most:
+            raise OverflowError
+        if time.monotonic() > until:
+            raise TimeoutError(_too_slow(within))
+    if answer.length:  # read1 does not mind
+        raise ConnectionError(f"the connection was lost {answer.length:,} bytes before the end")
+    return bytes(body)
+
+
+def _too_slow(within: float) -> str:
+    return f"no end within {within:g} s"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        # Those of redirects have several lines.
+        return f"HTTP {error.code} {' '.join(error.reason.split())}"
+    if isinstance(error, IncompleteRead):
+        return "the connection was lost before the end"
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, OSError) and reason.strerror:
+        reason = reason.strerror
+    return " ".join(str(reason).split()) or type(error).__name__
