@@ -32,7 +32,7 @@ from asyncmigrate._observers.progress import Lines, Live
 from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
-from asyncmigrate._output.report_json import plan_json, read_unfinished, report_json
+from asyncmigrate._output.read_json import read_unfinished
 from asyncmigrate._output.tables import console_for, plan_table, report_table
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import Report
@@ -51,7 +51,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
         """Print a plan or report, on stdout unless told otherwise."""
         stream = stream or sys.stdout
         if self.output == "json":
-            click.echo(plan_json(result) if isinstance(result, Plan) else report_json(result), file=stream)
+            click.echo(result.to_json(), file=stream)
         else:
             console_for(stream).print(plan_table(result) if isinstance(result, Plan) else report_table(result))
 

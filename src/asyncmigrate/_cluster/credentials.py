@@ -16,7 +16,9 @@ from typing import Any
 import anyio
 from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.exec_provider import ExecProvider
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
+
+from asyncmigrate._cluster.given_kubeconfig import GIVEN
 
 # Plugins ask a token service, which takes seconds; where it hangs, nobody is served by waiting for longer.
 _SECONDS = 60.0
@@ -35,9 +37,9 @@ class Loader(KubeConfigLoader):  # type: ignore[misc]  # it is untyped
         asked: who was asked for credentials last.
     """
 
-    def __init__(self, joined: str, context: str | None) -> None:
+    def __init__(self, joined: str | Mapping[str, Any], context: str | None) -> None:
         super().__init__(
-            KubeConfigMerger(joined).config,
+            KubeConfigMerger(joined).config if isinstance(joined, str) else ConfigNode(GIVEN, dict(joined)),
             active_context=context,
             get_google_credentials=self._gcloud,
             config_base_path=None,

@@ -6,6 +6,7 @@ import binascii
 import logging
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from kubernetes_asyncio.config import ConfigException, load_incluster_config
 
 from asyncmigrate._cluster.aiohttp_transport import AiohttpTransport
 from asyncmigrate._cluster.credentials import Loader
+from asyncmigrate._cluster.given_kubeconfig import GIVEN
 from asyncmigrate._cluster.transport import OpenCluster
 from asyncmigrate.errors import ConfigError
 
@@ -30,19 +32,19 @@ logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 
 
 async def open_kubeconfig(
-    path: str | os.PathLike[str] | None, context: str | None, *, within: float | None = None
+    path: str | os.PathLike[str] | Mapping[str, Any] | None, context: str | None, *, within: float | None = None
 ) -> OpenCluster:
     """Open as kubectl would: the path given, else $KUBECONFIG, else ~/.kube/config, else the pod that we run in.
 
     Credentials that take longer than `within` seconds are given up; None for as long as the loader thinks right.
     """
-    paths = _paths(path)
-    if not paths:
+    paths = [] if isinstance(path, Mapping) else _paths(path)
+    if not paths and not isinstance(path, Mapping):
         if path is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return await open_in_cluster()
         named = path or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         raise ConfigError(f"no kubeconfig at {named}: give --kubeconfig, or set KUBECONFIG, to a file that exists")
-    joined = os.pathsep.join(paths)
+    joined = path if isinstance(path, Mapping) else os.pathsep.join(paths)
     configuration, name = await _load(joined, context, within)
 
     async def reload() -> Any:  # noqa: ANN401 -- kubernetes-asyncio's Configuration is untyped
@@ -60,10 +62,11 @@ def _paths(path: str | os.PathLike[str] | None) -> list[str]:
     return [p for c in candidates if c and Path(p := os.path.expanduser(c)).is_file()]  # noqa: PTH111 -- of a str
 
 
-async def _load(joined: str, context: str | None, within: float | None) -> tuple[Any, str]:
+async def _load(found: str | Mapping[str, Any], context: str | None, within: float | None) -> tuple[Any, str]:
     configuration = Configuration()
+    joined = found if isinstance(found, str) else GIVEN
     try:
-        loader = Loader(joined, context)
+        loader = Loader(found, context)
         seconds = within or loader.seconds
         with anyio.move_on_after(seconds) as scope:
             await loader.load_and_set(configuration)

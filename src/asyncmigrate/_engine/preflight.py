@@ -86,7 +86,12 @@ class Preflight:
             )
 
         return await self._session.ask(
-            Operation.LIST, self._lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief
+            Operation.LIST,
+            self._lane,
+            ask,
+            doing=f"count {crd.name}",
+            crd=crd.name,
+            policy=self._session.policies.brief,
         )
 
     async def _rehearse(self, resource: Resource, ref: ObjectRef) -> str:

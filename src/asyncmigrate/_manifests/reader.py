@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
+from asyncmigrate._manifests.given import Manifests, Text, sources_of
 from asyncmigrate._manifests.parse import parse
-from asyncmigrate._manifests.sources import STDIN, Source, is_url, source_of, texts
+from asyncmigrate._manifests.sources import STDIN, Source, is_url, kept, source_of, texts
 from asyncmigrate._model import CRD
 
 _BATCH_SECONDS = 0.3  # shorter ones have the reader and the lookups wait for each other, and save nobody a wait
@@ -27,12 +27,20 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread."""
+    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread.
 
-    def __init__(self, sources: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -> None:
-        self.sources = [os.fspath(s) for s in sources]
+    Making one raises UsageError where something is no source.
+    """
+
+    def __init__(self, manifests: Manifests, *, recursive: bool = False) -> None:
+        self.sources = sources_of(manifests)
         self.found = 0
         self._found = self._read_all(recursive=recursive)
+
+    @property
+    def where(self) -> str:
+        """All sources, for a message."""
+        return ", ".join(s.name if isinstance(s, Text) else s for s in self.sources) or "manifests"
 
     def next_batch(self) -> list[Found]:
         """The CRDs that a moment of reading brought; an empty list means the end.
@@ -53,6 +61,10 @@ class Reader:
     def _read_all(self, *, recursive: bool) -> Iterator[Found | None]:
         """Every CRD; and None before a source that may keep us waiting, so that what was found is not kept with it."""
         for source in self.sources:
+            if isinstance(source, Text):
+                given = kept(source.name, source.text)
+                yield from (Found(crd, given) for crd in parse(source.text, source.name))
+                continue
             if source == STDIN or is_url(source):
                 yield None
             for name, text in texts(source, recursive=recursive):

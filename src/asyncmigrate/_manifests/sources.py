@@ -52,10 +52,15 @@ def is_url(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
+def kept(name: str, text: bytes) -> Source:
+    """A text that cannot be read once more."""
+    return Source(name, zlib.compress(text, level=1))
+
+
 def source_of(name: str, text: bytes) -> Source:
     """What to remember of a text whose CRDs may have to be read once more."""
     is_file = name != STDIN and not is_url(name) and Path(name).is_file()
-    return Source(name, None if is_file else zlib.compress(text, level=1))
+    return Source(name) if is_file else kept(name, text)
 
 
 def texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from asyncmigrate._manifests.given import Manifests, Text, sources_of
 from asyncmigrate._manifests.mentions import Kind, Mention, Use
 from asyncmigrate._manifests.parse import decoded, documents
 from asyncmigrate._manifests.sources import SUFFIXES, texts
@@ -28,7 +28,7 @@ class Uses(msgspec.Struct, frozen=True):
     not_checked: tuple[NotChecked, ...] = ()
 
 
-def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, *, recursive: bool) -> Uses:
+def find_uses(manifests: Manifests, group: str, kind: str, *, recursive: bool) -> Uses:
     """Look for objects of a group and kind, inside Lists too; blocking, so call it from a thread.
 
     Only files whose text may have the group are parsed. Documents that are no Kubernetes objects are no error: in a
@@ -39,14 +39,16 @@ def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, 
             kind in its text is no YAML.
     """
     search = _Search(Kind(group, kind))
-    for source in [os.fspath(s) for s in sources]:
+    for source in sources_of(manifests):
         looked_at = search.objects_seen
-        for name, text in texts(source, recursive=recursive):
+        where = source.name if isinstance(source, Text) else source
+        found = [(where, source.text)] if isinstance(source, Text) else texts(source, recursive=recursive)
+        for name, text in found:
             search.look(text, name)
-        left_out = _folders_left_out(source, recursive=recursive)
+        left_out = "" if isinstance(source, Text) else _folders_left_out(source, recursive=recursive)
         if search.objects_seen == looked_at and not search.not_checked:
             advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
-            raise ManifestError(f"no Kubernetes object in it{advice}", source=source)
+            raise ManifestError(f"no Kubernetes object in it{advice}", source=where)
         if left_out:
             why = "a link to a folder is not followed: give it with -f, too" if recursive else "add -R to read it"
             search.not_checked.append(NotChecked(what=left_out, reason="FolderNotRead", message=why))
