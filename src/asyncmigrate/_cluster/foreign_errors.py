@@ -27,9 +27,11 @@ from asyncmigrate.errors import (
 )
 
 _LIBRARIES = frozenset({"aiohttp", "httpcore", "httpcore2", "httpx", "httpx2", "kr8s", "requests", "urllib3"})
+_TLS = frozenset({"SSLError", "ClientSSLError", "ClientConnectorCertificateError"})
+_MOST_LINKS = 10  # of a chain of causes, which may lead round in a circle
 # Names of classes, the first that an error has among its own and its bases. What comes first is the more special.
 _KINDS: tuple[tuple[frozenset[str], type[TransportError]], ...] = (
-    (frozenset({"SSLError", "ClientSSLError", "ClientConnectorCertificateError"}), TLSError),
+    (_TLS, TLSError),
     (
         frozenset({"Timeout", "TimeoutException", "TimeoutError", "ServerTimeoutError", "APITimeoutError"}),
         RequestTimeoutError,
@@ -83,29 +85,26 @@ def _worst(errors: Iterable[MigrateError | None]) -> MigrateError | None:
 
 def _code(error: BaseException) -> int:
     """The HTTP status that it tells of; 0 where there is none."""
-    response = getattr(error, "response", None)
-    found = [getattr(response, name, None) for name in ("status_code", "status")]
-    found += [getattr(error, name, None) for name in ("status", "status_code", "code")]
-    return next((int(c) for c in found if type(c) is int or isinstance(c, HTTPStatus)), 0)
+    response = _of(error, "response")
+    for holder in (response, error):
+        for name in ("status_code", "status", "code"):
+            found = _of(holder, name)
+            if type(found) is int or isinstance(found, HTTPStatus):
+                return int(found)
+    return 0
 
 
 def _headers(error: BaseException) -> Mapping[str, str]:
     """Its headers, with names in lower case."""
-    for holder in (getattr(error, "response", None), error):
-        headers = getattr(holder, "headers", None)
-        try:
-            return {str(name).lower(): str(value) for name, value in headers.items()}  # type: ignore[union-attr]
-        except AttributeError:
-            continue
+    for holder in (_of(error, "response"), error):
+        items = _of(_of(holder, "headers"), "items")
+        if callable(items):
+            return {str(name).lower(): str(value) for name, value in items()}
     return {}
 
 
 def _body(error: BaseException) -> bytes:
-    for holder, name in ((error, "body"), (getattr(error, "response", None), "content")):
-        try:
-            body: Any = getattr(holder, name, None)
-        except Exception:  # noqa: BLE001 -- httpx's of a response that was not read; it may be any library's
-            body = None
+    for body in (_of(error, "body"), _of(_of(error, "response"), "content")):
         if isinstance(body, str):
             return body.encode("utf-8", "replace")
         if isinstance(body, bytes):
@@ -113,16 +112,26 @@ def _body(error: BaseException) -> bytes:
     return b""
 
 
+def _of(holder: object, name: str) -> Any:  # noqa: ANN401 -- anything
+    """An attribute, or None: httpx raises for the content of a response that was not read, others for worse."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001 -- any library's
+        return None
+
+
 def _kind(error: BaseException) -> type[TransportError] | None:
-    if isinstance(error, ssl.SSLError):
-        return TLSError
-    names = {c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _LIBRARIES}
+    names = _names(error)
     for kinds, ours in _KINDS:
         if names & kinds:
             return TLSError if _has_tls_cause(error) else ours
     match error:
         case TimeoutError():
             return RequestTimeoutError
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return ConnectionLostError
+        case ssl.SSLError():
+            return TLSError
         case ConnectionRefusedError() | socket.gaierror():
             return UnreachableError
         case ConnectionError():
@@ -132,12 +141,17 @@ def _kind(error: BaseException) -> type[TransportError] | None:
     return None
 
 
+def _names(error: BaseException) -> set[str]:
+    """The names of its classes that are one of the libraries' own."""
+    return {c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _LIBRARIES}
+
+
 def _has_tls_cause(error: BaseException) -> bool:
-    """A certificate that is not trusted gets no better; httpx says so only in what caused its ConnectError."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if isinstance(seen, ssl.SSLCertVerificationError):
+    """A certificate that is not trusted gets no better; httpx and urllib3 say so only in what caused their error."""
+    link: BaseException | None = error
+    for _ in range(_MOST_LINKS):
+        if isinstance(link, ssl.SSLCertVerificationError) or (link and _names(link) & _TLS):
             return True
-        reason = getattr(seen, "reason", None)  # urllib3's MaxRetryError
-        seen = seen and (seen.__cause__ or seen.__context__ or (reason if isinstance(reason, BaseException) else None))
+        reason = _of(link, "reason")  # urllib3's MaxRetryError
+        link = reason if isinstance(reason, BaseException) else link and (link.__cause__ or link.__context__)
     return False

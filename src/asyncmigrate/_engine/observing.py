@@ -17,6 +17,8 @@ class Observers:
     """
 
     def __init__(self, observers: Iterable[Observer] | Observer) -> None:
+        if not (callable(observers) or isinstance(observers, Iterable)):
+            raise UsageError(f"observers is {observers!r}: give functions that take one event")
         given = (observers,) if callable(observers) else tuple(observers)
         for observer in given:
             if not callable(observer):

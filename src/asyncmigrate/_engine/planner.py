@@ -120,6 +120,8 @@ def crd_names(names: Iterable[str] | str) -> frozenset[str]:
     Raises:
         UsageError: one is not.
     """
+    if not isinstance(names, Iterable):
+        raise UsageError(f"names is {names!r}: give a CRD's name or several")
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
         if not isinstance(name, str) or "." not in name or "/" in name:
