@@ -38,9 +38,7 @@ def stale(embedded: EmbeddedBed, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBed
 
 async def program(name: str, *args: object) -> str:
     """What an example prints; it must end with 0."""
-    done = await anyio.run_process(
-        [sys.executable, *WARNINGS, str(EXAMPLES / name), *map(str, args)], check=False
-    )
+    done = await anyio.run_process([sys.executable, *WARNINGS, str(EXAMPLES / name), *map(str, args)], check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 

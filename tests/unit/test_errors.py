@@ -45,11 +45,11 @@ def test_an_error_survives(kind: type[MigrateError], way: Callable[[MigrateError
 
 
 def test_a_subclass_of_an_embedder_survives() -> None:
-    again = pickle.loads(pickle.dumps(Theirs(7)))  # noqa: S301 -- our own
-    assert (type(again), again.number, str(again)) == (Theirs, 7, "number 7")
+    again = pickle.loads(pickle.dumps(TheirError(7)))  # noqa: S301 -- our own
+    assert (type(again), again.number, str(again)) == (TheirError, 7, "number 7")
 
 
-class Theirs(MigrateError):
+class TheirError(MigrateError):
     def __init__(self, number: int) -> None:
         self.number = number
         super().__init__(f"number {number}")

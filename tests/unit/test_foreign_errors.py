@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import ssl
 from email.message import Message
@@ -16,11 +17,11 @@ import kr8s
 import kubernetes.client
 import kubernetes_asyncio.client
 import pytest
-import requests
 import urllib3.exceptions
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+import requests
 from asyncmigrate import is_transient
 from asyncmigrate._engine.retry import retry_after
 
@@ -30,9 +31,9 @@ BUSY = b'{"kind":"Status","code":429,"reason":"TooManyRequests","message":"later
 UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
 
 
-def kubernetes_error(code: int | None, body: bytes = b"", **headers: str) -> Exception:
+def kubernetes_error(code: int | None, body: bytes = b"", headers: dict[str, str] | None = None) -> Exception:
     error = kubernetes.client.ApiException(status=code, reason="")
-    error.body, error.headers = body.decode(), headers or None
+    error.body, error.headers = body.decode(), headers
     return error
 
 
@@ -55,7 +56,7 @@ def aiohttp_error(code: int) -> Exception:
 
 def requests_error(code: int) -> Exception:
     response = requests.Response()
-    response.status_code, response._content = code, b""
+    response.status_code, response.raw = code, io.BytesIO()
     response.headers.update(AFTER)
     return requests.HTTPError(response=response)
 
@@ -72,7 +73,7 @@ def kr8s_error(code: int) -> Exception:
 
 
 WITH_CODE = [
-    lambda code: kubernetes_error(code, **AFTER),
+    lambda code: kubernetes_error(code, headers=AFTER),
     lambda code: kubernetes_asyncio_error(code, **AFTER),
     httpx_error,
     lambda code: httpx_error(code, httpx2),

@@ -55,7 +55,7 @@ class Cluster:
     @classmethod
     def from_kubeconfig(
         cls,
-        path: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        path: str | bytes | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         context: str | None = None,
         request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT,
@@ -63,9 +63,9 @@ class Cluster:
         """Open as kubectl would.
 
         Args:
-            path: a kubeconfig, or what one holds as a text of several lines or as a dict; or the Secret that Cluster
-                API keeps one in, as a dict. None takes $KUBECONFIG (a list of files is merged), else ~/.kube/config,
-                else the configuration of the pod that we run in.
+            path: a kubeconfig's path; or what one holds, as a text (bytes, or a str of several lines) or as a dict; or
+                the Secret that Cluster API keeps one in, as a dict. None takes $KUBECONFIG (a list of files is merged),
+                else ~/.kube/config, else the configuration of the pod that we run in.
             context: None takes the current one.
             request_timeout: seconds for one request, 60 by default; None for no bound.
 

@@ -18,8 +18,6 @@ from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.exec_provider import ExecProvider
 from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
 
-from asyncmigrate._cluster.given_kubeconfig import GIVEN
-
 # Plugins ask a token service, which takes seconds; where it hangs, nobody is served by waiting for longer.
 _SECONDS = 60.0
 # On a terminal a person may be logging in in a browser, and has Ctrl-C.
@@ -39,7 +37,7 @@ class Loader(KubeConfigLoader):  # type: ignore[misc]  # it is untyped
 
     def __init__(self, joined: str | Mapping[str, Any], context: str | None) -> None:
         super().__init__(
-            KubeConfigMerger(joined).config if isinstance(joined, str) else ConfigNode(GIVEN, dict(joined)),
+            KubeConfigMerger(joined).config if isinstance(joined, str) else ConfigNode("given", dict(joined)),
             active_context=context,
             get_google_credentials=self._gcloud,
             config_base_path=None,

@@ -14,14 +14,14 @@ GIVEN = "the kubeconfig that was given"
 
 
 def given_kubeconfig(
-    given: str | os.PathLike[str] | Mapping[str, Any] | None,
+    given: str | bytes | os.PathLike[str] | Mapping[str, Any] | None,
 ) -> str | os.PathLike[str] | Mapping[str, Any] | None:
     """The kubeconfig as a dict, or the path to it as it is; no message quotes any of it.
 
     Raises:
         ConfigError: it is neither, or a text or Secret that holds none.
     """
-    if isinstance(given, str) and "\n" in given:
+    if isinstance(given, bytes) or (isinstance(given, str) and ("\n" in given or given.lstrip().startswith("{"))):
         return _parsed(given)
     if not isinstance(given, Mapping):
         return given
@@ -43,12 +43,12 @@ def _of_secret(secret: Mapping[str, Any]) -> str:
         raise ConfigError(f"{GIVEN}: data.value of the Secret is not base64 of a text") from None
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
+def _parsed(text: str | bytes) -> Mapping[str, Any]:
     import yaml  # noqa: PLC0415 -- rarely needed
 
     try:
         found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise ConfigError(f"{GIVEN}: it is not valid YAML") from None
     if not isinstance(found, Mapping) or "clusters" not in found:
         raise ConfigError(f"{GIVEN}: it is no kubeconfig: it has no clusters")

@@ -80,6 +80,8 @@ def as_mapping(thing: object) -> Mapping[str, Any] | None:
     """A dict, or an object of a Kubernetes client as one; None where it is neither."""
     if isinstance(thing, Mapping):
         return thing
+    if isinstance(thing, type):
+        return None
     fields = getattr(thing, "attribute_map", None)
     if isinstance(fields, Mapping):
         return _of_model(thing, fields)
@@ -87,7 +89,7 @@ def as_mapping(thing: object) -> Mapping[str, Any] | None:
     if isinstance(raw, Mapping):
         return raw
     to_dict = getattr(thing, "to_dict", None)
-    if callable(to_dict) and not isinstance(thing, type):
+    if callable(to_dict):
         found = to_dict()
         return found if isinstance(found, Mapping) else None
     return None
