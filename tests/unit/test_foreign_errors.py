@@ -159,12 +159,12 @@ DO_NOT = [
 ]
 
 
-@pytest.mark.parametrize("error", GET_BETTER, ids=repr)
+@pytest.mark.parametrize("error", GET_BETTER, ids=lambda e: type(e).__name__)
 def test_what_can_get_better(error: Exception) -> None:
     assert is_transient(error)
 
 
-@pytest.mark.parametrize("error", DO_NOT, ids=repr)
+@pytest.mark.parametrize("error", DO_NOT, ids=lambda e: type(e).__name__)
 def test_what_cannot(error: Exception) -> None:
     assert not is_transient(error)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from asyncmigrate import Cluster, droppable, plan
-from asyncmigrate._manifests.given import as_mapping
+from asyncmigrate._manifests.given import Place, as_mapping
 from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._manifests.schemas import SchemaReader
 from asyncmigrate._model import CRD
@@ -157,6 +157,12 @@ BROKEN: list[tuple[Any, str]] = [
 def test_what_is_broken_is_named(given: Any, words: str) -> None:  # noqa: ANN401
     with pytest.raises(ManifestError, match=words):
         found_in(given)
+
+
+def test_a_file_may_be_named_like_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "{a}\nb.json"
+    path.write_text(json.dumps(NEXT))
+    assert [f.source for f in found_in([path, Place(str(path))])] == [str(path)] * 2
 
 
 def test_a_kind_that_is_no_crd_is_left_aside() -> None:

@@ -27,6 +27,7 @@ from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.tasks import UnwaitedThreads, in_thread, open_tasks
+from asyncmigrate._manifests.given import Place
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.progress import Lines, Live
 from asyncmigrate._options import PlanOptions, RunOptions
@@ -250,7 +251,7 @@ async def _plan(
 ) -> Plan:
     return await plan(
         cluster,
-        manifests=choice.files or None,
+        manifests=[Place(f) for f in choice.files] or None,
         recursive=choice.recursive,
         names=choice.names,
         selector=choice.selector,

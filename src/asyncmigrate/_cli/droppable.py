@@ -10,6 +10,7 @@ from asyncmigrate._cli.commands import OutputOptions, guarded, open_cluster
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.options import Connection, DropOptions
 from asyncmigrate._engine.droppable import droppable
+from asyncmigrate._manifests.given import Place
 from asyncmigrate._observers.looking import Looking
 from asyncmigrate._output.droppable import droppable_json, droppable_text
 from asyncmigrate._output.tables import console_for
@@ -24,7 +25,7 @@ def droppable_command(connection: Connection, drop: DropOptions, show: OutputOpt
                     drop.name,
                     version=drop.version,
                     owners=drop.owners,
-                    manifests=drop.files or None,
+                    manifests=[Place(f) for f in drop.files] or None,
                     recursive=drop.recursive,
                     observers=[display],
                 )

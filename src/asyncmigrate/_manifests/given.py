@@ -33,7 +33,16 @@ class Text(msgspec.Struct, frozen=True):
     text: bytes
 
 
-Source: TypeAlias = str | Text
+class Place(msgspec.Struct, frozen=True):
+    """A path or a URL, however it looks: a file's name may have line ends, and braces."""
+
+    path: str
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+Source: TypeAlias = Place | Text
 
 
 def sources_of(manifests: Manifests) -> list[Source]:
@@ -66,7 +75,7 @@ def _source(manifest: object, name: str) -> Source:
             path = os.fsdecode(manifest)
             if not path:
                 raise UsageError(f"{name} is an empty text: give {_TAKES}")
-            return path
+            return Place(path)
     found = as_mapping(manifest)
     if found is None:
         raise UsageError(f"{name} is {type(manifest).__name__}: give {_TAKES}")

@@ -40,7 +40,7 @@ class Reader:
     @property
     def where(self) -> str:
         """All sources, for a message."""
-        return ", ".join(s.name if isinstance(s, Text) else s for s in self.sources) or "manifests"
+        return ", ".join(s.name if isinstance(s, Text) else s.path for s in self.sources) or "manifests"
 
     def next_batch(self) -> list[Found]:
         """The CRDs that a moment of reading brought; an empty list means the end.
@@ -65,9 +65,10 @@ class Reader:
                 given = kept(source.name, source.text)
                 yield from (Found(crd, given) for crd in parse(source.text, source.name))
                 continue
-            if source == STDIN or is_url(source):
+            path = source.path
+            if path == STDIN or is_url(path):
                 yield None
-            for name, text in texts(source, recursive=recursive):
+            for name, text in texts(path, recursive=recursive):
                 origin = None
                 for crd in parse(text, name):
                     origin = origin or source_of(name, text)

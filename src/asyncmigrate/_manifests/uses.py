@@ -41,11 +41,13 @@ def find_uses(manifests: Manifests, group: str, kind: str, *, recursive: bool) -
     search = _Search(Kind(group, kind))
     for source in sources_of(manifests):
         looked_at = search.objects_seen
-        where = source.name if isinstance(source, Text) else source
-        found = [(where, source.text)] if isinstance(source, Text) else texts(source, recursive=recursive)
-        for name, text in found:
-            search.look(text, name)
-        left_out = "" if isinstance(source, Text) else _folders_left_out(source, recursive=recursive)
+        if isinstance(source, Text):
+            where, left_out = source.name, ""
+            search.look(source.text, where)
+        else:
+            where, left_out = source.path, _folders_left_out(source.path, recursive=recursive)
+            for name, text in texts(where, recursive=recursive):
+                search.look(text, name)
         if search.objects_seen == looked_at and not search.not_checked:
             advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
             raise ManifestError(f"no Kubernetes object in it{advice}", source=where)
