@@ -200,6 +200,11 @@ def test_what_is_no_async_client_is_refused_at_once(client: Any, words: str) -> 
         Cluster.from_httpx(client)
 
 
+def test_what_moves_no_bytes_is_no_transport() -> None:
+    with pytest.raises(UsageError, match="the transport is AsyncClient, which has no aclose: see Transport"):
+        Cluster.from_transport(type("AsyncClient", (), {"send": print})(), server="https://a")
+
+
 async def test_an_api_client_that_is_synchronous_or_closed_is_refused(stale: EmbeddedBed) -> None:
     with pytest.raises(UsageError, match=r"takes a kubernetes_asyncio\.client\.ApiClient, not kubernetes\.ApiClient"):
         Cluster.from_api_client(kubernetes.client.ApiClient())

@@ -76,6 +76,8 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "YAML": lambda _: yaml.safe_dump(NEXT),
     "JSON on one line": lambda _: json.dumps(NEXT),
     "bytes": lambda _: yaml.safe_dump(NEXT).encode(),
+    "an open file": lambda path: path.open(),
+    "open files": lambda path: [path.open("rb")],
     "UTF-16": lambda _: yaml.safe_dump(NEXT).encode("utf-16"),
     "a dict": lambda _: NEXT,
     "a List": lambda _: {"apiVersion": "v1", "kind": "List", "items": [NEXT]},
@@ -95,8 +97,12 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES.keys())
 def test_a_source_alone(make: Callable[[Path], Any], tmp_path: Path) -> None:
     path = tmp_path / "crd.json"
-    path.write_text(json.dumps(NEXT))
-    [found] = found_in(make(path))
+    path.write_text(json.dumps(NEXT, indent=1))
+    given = make(path)
+    [found] = found_in(given)
+    for file in given if isinstance(given, list) else [given]:
+        if callable(getattr(file, "close", None)):
+            file.close()
     [expected] = found_in(path)
     assert found.crd == expected.crd
     assert SchemaReader().read(found) == {"v1": SCHEMA, "v2": SCHEMA}
@@ -127,7 +133,7 @@ LOOP["spec"] = LOOP
 REFUSED: list[tuple[Any, str]] = [
     ("", "manifests is an empty text: give paths"),
     ([""], r"manifests\[0\] is an empty text"),
-    (5, "manifests is int: give paths, URLs, texts, dicts, and objects of Kubernetes clients"),
+    (5, "manifests is int: give paths, URLs, texts, open files, dicts, and objects of Kubernetes clients"),
     ([NEXT, 5], r"manifests\[1\] is int"),
     ([[NEXT]], r"manifests\[0\] is list"),
     (dict, "manifests is type"),

@@ -145,6 +145,8 @@ class Cluster:
         cls, transport: Transport, *, server: str, request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     ) -> Self:
         """Use any object that moves bytes to the API server at `server`; leaving closes it."""
+        if missing := [name for name in ("send", "aclose") if not callable(getattr(transport, name, None))]:
+            raise UsageError(f"the transport is {type(transport).__name__}, which has no {missing[0]}: see Transport")
 
         async def open_transport() -> OpenCluster:
             return OpenCluster(transport, server)

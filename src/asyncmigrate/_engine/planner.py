@@ -57,9 +57,9 @@ async def plan(
 
     Args:
         cluster: an open cluster.
-        manifests: one or several of: a file, folder or http(s) URL, `-` for standard input, a text, a dict, and a CRD
-            object of kubernetes, kubernetes_asyncio or kr8s. YAML or JSON, several documents and List objects welcome,
-            other kinds left aside. A str is a text where it has several lines or begins with `{`.
+        manifests: one or several of: a file, folder or http(s) URL, `-` for standard input, a text, an open file, a
+            dict, a CRD object of kubernetes, kubernetes_asyncio or kr8s. YAML or JSON, several documents and List
+            objects welcome, other kinds left aside. A str is a text where it has several lines or begins with `{`.
         recursive: read folders' subfolders too.
         names: a CRD's name (`widgets.example.com`) or several; with manifests, only these of them.
         selector: a label selector on CRDs; on the manifests' own labels where there are any.

@@ -1,4 +1,4 @@
-"""Manifests that a caller hands over: paths, URLs, texts, dicts, and objects of Kubernetes clients, alone or mixed.
+"""Manifests that a caller hands over: paths, URLs, texts, open files, dicts, and objects of Kubernetes clients.
 
 Objects are told by their shape, and their libraries are not imported: `attribute_map` is what the generated models of
 kubernetes and kubernetes_asyncio have, `raw` kr8s and its like, `to_dict` the dynamic client and lightkube. All of them
@@ -21,7 +21,7 @@ from asyncmigrate.errors import ManifestError, UsageError
 Manifest: TypeAlias = str | bytes | os.PathLike[str] | Mapping[str, Any] | object
 Manifests: TypeAlias = Manifest | Iterable[Manifest | None]
 
-_TAKES = "paths, URLs, texts, dicts, and objects of Kubernetes clients"
+_TAKES = "paths, URLs, texts, open files, dicts, and objects of Kubernetes clients"
 # The models of the generated clients, whose items of lists have neither kind nor apiVersion.
 _CRD_MODELS = {"V1CustomResourceDefinition", "V1CustomResourceDefinitionList"}
 
@@ -54,7 +54,8 @@ def sources_of(manifests: Manifests) -> list[Source]:
         UsageError: something in it is neither.
         ManifestError: an object cannot be told as JSON.
     """
-    if isinstance(manifests, str | bytes | os.PathLike) or as_mapping(manifests) is not None:
+    is_text = isinstance(manifests, str | bytes | os.PathLike) or _reads(manifests)
+    if is_text or as_mapping(manifests) is not None:
         return [_source(manifests, "manifests")]
     if isinstance(manifests, AsyncIterable):
         raise UsageError("manifests is an async iterable: give a list, [m async for m in ...]")
@@ -69,6 +70,8 @@ def _source(manifest: object, name: str) -> Source:
             return manifest
         case bytes():
             return Text(name, manifest)
+        case _ if _reads(manifest):
+            return _source(manifest.read(), name)  # type: ignore[attr-defined]  # it has one
         case str() if "\n" in manifest or manifest.lstrip().startswith("{"):
             return Text(name, manifest.encode("utf-8", "surrogatepass"))
         case str() | os.PathLike():
@@ -83,6 +86,11 @@ def _source(manifest: object, name: str) -> Source:
         return Text(name, json.dumps(found, default=_plain).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise ManifestError(f"cannot be told as JSON: {error}", source=name) from error
+
+
+def _reads(thing: object) -> bool:
+    """An open file, which is no iterable of manifests: it would give lines."""
+    return callable(getattr(thing, "read", None)) and not isinstance(thing, type)
 
 
 def as_mapping(thing: object) -> Mapping[str, Any] | None:
