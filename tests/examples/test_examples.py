@@ -18,8 +18,9 @@ from tests.bed.bed import EmbeddedBed
 from tests.bed.scenes import crd, obj
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# kr8s says which versions of Kubernetes it was tested with.
-WARNINGS = ("-W", "error", "-W", "ignore:Kubernetes version:UserWarning")
+# kr8s says which versions of Kubernetes it was tested with, and calls what Python 3.14 deprecates.
+IGNORED = ("ignore:Kubernetes version:UserWarning", "ignore:'asyncio.iscoroutinefunction':DeprecationWarning")
+WARNINGS = ("-W", "error", "-W", IGNORED[0], "-W", IGNORED[1])
 NEXT = crd("example.com", "v2", "v1", "v2")
 
 
