@@ -64,7 +64,7 @@ def requests_error(code: int) -> Exception:
 def urllib_error(code: int) -> Exception:
     headers = Message()
     headers["Retry-After"] = "7"
-    return HTTPError("https://a", code, "", headers, None)
+    return HTTPError("https://a", code, "", headers, io.BytesIO())
 
 
 def kr8s_error(code: int) -> Exception:
