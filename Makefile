@@ -17,7 +17,7 @@ export ASYNCMIGRATE_TESTBED := $(VERSION)
 kubernetes = $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' testbed/$1/go.mod)
 go_build = GOFLAGS=-mod=readonly go build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(call kubernetes,$1)"
 
-.PHONY: help demo test test-fast test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
+.PHONY: help demo test test-fast test-lowest test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
 .DEFAULT_GOAL := test
 
 help: ## what there is to make
@@ -33,6 +33,17 @@ test: $(VENV)/.stamp testbed ## everything, the real API server included
 test-fast: $(VENV)/.stamp ## what needs no real API server
 	$(if $(PYTEST_ARGS),,$(PYTEST) -m "not real" tests/chaos)
 	$(PYTEST) -m "not real" $(or $(PYTEST_ARGS),$(AT_ONCE))
+
+# Of what pyproject.toml names for users, that is; what tests alone need is the newest that goes with it.
+LOWEST := .build/lowest
+test-lowest: $(VENV)/.stamp ## unit and command tests with the lowest versions that pyproject.toml allows, in their own venv
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra httpx --no-header --no-annotate \
+	  -o $(LOWEST)/direct.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/direct.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -c $(LOWEST)/direct.txt --group dev
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(LOWEST)/bin/python -m pytest -m "not real" tests/unit tests/command $(or $(PYTEST_ARGS),$(AT_ONCE))
 
 test-contract: $(VENV)/.stamp testbed ## the contract tests on the real API server: make test-contract VERSION=1.36
 	$(PYTEST) -m real tests/contract $(or $(PYTEST_ARGS),$(AT_ONCE))
@@ -99,10 +110,10 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Pins every package that this project and its tools need, with hashes; needs `uv` on the PATH.
-constraints: ## pin every package anew in constraints.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --extra httpx --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
+# Pins every package that this project and its tools need, with hashes.
+constraints: $(VENV)/.stamp ## pin every package anew in constraints.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --extra httpx --extra httpx2 --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
 
 clean: ## remove .venv and .build, with the API servers that were built
 	rm -rf $(VENV) .build

@@ -22,7 +22,7 @@ class Version(msgspec.Struct, frozen=True):
     storage: bool = False
 
 
-class CRD(msgspec.Struct, frozen=True, kw_only=True):
+class CRD(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The few fields of a CustomResourceDefinition that a migration needs, from a manifest or from the server.
 
     A manifest has only `name` to `versions`, `labels` and `webhook`.
@@ -105,6 +105,11 @@ class Resource(msgspec.Struct, frozen=True):
     version: str
     plural: str
     namespaced: bool
+
+    @property
+    def crd(self) -> str:
+        """The name of its CRD, if it is of one: `<plural>.<group>`."""
+        return f"{self.plural}.{self.group}"
 
     @property
     def path(self) -> str:

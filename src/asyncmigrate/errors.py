@@ -5,19 +5,24 @@ Every message is one line that says what is wrong, where, and where possible wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncmigrate._model import Status
+    from asyncmigrate._results.plan import Plan
+    from asyncmigrate._results.report import Report
 
 __all__ = [
     "APIError",
     "BadAnswerError",
+    "BlockedError",
     "ConfigError",
     "ConflictError",
     "ConnectionLostError",
     "ExpiredError",
     "ForbiddenError",
+    "IncompleteError",
     "ManifestError",
     "MigrateError",
     "NotFoundError",
@@ -33,7 +38,44 @@ __all__ = [
 
 
 class MigrateError(Exception):
-    """Base of everything that this package raises."""
+    """Base of everything that this package raises. All of them can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with `args`, which are the message alone.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[MigrateError], args: tuple[Any, ...], state: Mapping[str, Any]) -> MigrateError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class BlockedError(MigrateError):
+    """CRDs are blocked, and so nothing was written. The message names the first of them.
+
+    Attributes:
+        plan: the plan, where there was no run.
+        report: the run's report, else None.
+    """
+
+    def __init__(self, problem: str, *, plan: Plan | None = None, report: Report | None = None) -> None:
+        self.plan = plan
+        self.report = report
+        super().__init__(problem)
+
+
+class IncompleteError(MigrateError):
+    """A run left something undone: a CRD or an object failed, or the run was interrupted.
+
+    Attributes:
+        report: what was done; `report.unfinished` is what `run(..., unfinished=...)` takes to do the rest.
+    """
+
+    def __init__(self, problem: str, *, report: Report) -> None:
+        self.report = report
+        super().__init__(problem)
 
 
 class UsageError(MigrateError, ValueError):

@@ -1,11 +1,13 @@
 """What happened, as frozen data: `plan` and `run` hand these to any number of observers.
 
-An observer is any callable that takes one event. It is called in the event loop, so it must be quick; what it raises
-ends the plan or run. Match on the class, and ignore the classes you do not know: more may come.
+An observer is a function (not an async one) that takes one event. It is called in the event loop, so it must be quick.
+What it raises ends the plan or run, with a note that names the observer. Match on the class, and ignore the classes you
+do not know: more may come.
 """
 
 from __future__ import annotations
 
+import time as clocks
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -36,26 +38,38 @@ __all__ = [
 ]
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Base of all events."""
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all events. `time` is when it happened, in seconds since the epoch; keyword only."""
+
+    # Behind the fields of each event, so that those may be given by position; two events with the same fields are equal
+    # only if they happened at the same time.
+    time: float = msgspec.field(default_factory=clocks.time)
 
 
 class RequestSent(Event, frozen=True):
-    """A request ended: `status` is the HTTP status, 0 where no answer came; `target` is path and query."""
+    """A request ended: `status` is the HTTP status, 0 where no answer came; `target` is path and query.
+
+    `crd` is the CRD that it was about, or whose objects; empty where it was about none alone.
+    """
 
     method: str
     target: str
     status: int
     seconds: float
+    crd: str = ""
 
 
 class Retrying(Event, frozen=True):
-    """A call failed and is tried again in `wait` seconds; `attempt` counts the tries made, from 1."""
+    """A call failed and is tried again in `wait` seconds; `attempt` counts the tries made, from 1.
+
+    `crd` is the CRD that it was about, or whose objects; empty where it was about none alone.
+    """
 
     doing: str
     attempt: int
     wait: float
     error: str
+    crd: str = ""
 
 
 class ManifestsRead(Event, frozen=True):

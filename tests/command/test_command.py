@@ -21,7 +21,7 @@ from tests.command.terminal import on_terminal
 
 PLAN_KEYS = ["apiVersion", "kind", "context", "server", "seconds", "crds", "requests", "retries"]
 REPORT_KEYS = [*PLAN_KEYS, "dryRun", "interrupted"]
-NEW_KEYS = ["trimmedBy", "progress", "pruning", "writers", "ownersLeft"]
+NEW_KEYS = ["trimmedBy", "progress", "pruning", "writers", "ownersLeft", "refused", "plan"]
 CRD_KEYS = ["name", "decision", "reason", "message", "storageVersion", "storedVersions", "spec"]
 
 
@@ -49,6 +49,8 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
     assert list(found) == PLAN_KEYS
     assert (found["apiVersion"], found["kind"]) == ("asyncmigrate/v1", "Plan")
     assert (found["context"], found["server"]) == ("embedded", embedded.url)
+    crd_found = found["crds"][0].pop("live")
+    assert (crd_found["uid"], crd_found["storedVersions"]) == (live["uid"], ["v1alpha1", "v1beta1"])
     assert found["crds"] == [
         {
             "name": f"widgets.{embedded.group}",
@@ -71,6 +73,7 @@ async def test_the_json_of_a_plan_is_the_contract(embedded: EmbeddedBed, tmp_pat
             "missingRights": [],
             "webhookError": None,
             "prunes": [],
+            "refused": False,
         }
     ]
     assert (found["requests"], found["retries"]) == (3, 0)  # the CRD, our rights, the first object

@@ -16,7 +16,7 @@ from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import Ended, asyncmigrate, command, environment
 
 ENVELOPE = ["apiVersion", "kind", "context", "server", "seconds"]
-FIELDS = ["name", "droppable", "storageVersion", "storedVersions", "objects", "versions"]
+FIELDS = ["name", "droppable", "storageVersion", "storedVersions", "objects", "versions", "now"]
 
 
 async def call(bed: EmbeddedBed, *args: str | Path, home: Path, user: str = "admin") -> Ended:
@@ -45,7 +45,7 @@ async def test_the_json_is_the_contract(embedded: EmbeddedBed, tmp_path: Path) -
     found = ended.json
     assert list(found) == [*ENVELOPE, *FIELDS, "requests", "retries"]
     assert (found["apiVersion"], found["kind"], found["context"]) == ("asyncmigrate/v1", "Droppable", "embedded")
-    assert [found[f] for f in FIELDS[:-1]] == [name, False, "v2", ["v1", "v2"], 1]
+    assert [found[f] for f in FIELDS[:-2]] == [name, False, "v2", ["v1", "v2"], 1]
     [version] = found["versions"]
     [writer] = version.pop("writers")
     assert 240 <= writer.pop("secondsAgo") <= 300

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from asyncmigrate._manifests.given import Place
 from asyncmigrate._manifests.limits import MOST_BYTES, MOST_VALUES
 from asyncmigrate._manifests.reader import Reader
 from asyncmigrate._manifests.text import unpacked
@@ -201,7 +202,7 @@ def test_a_large_file_of_crds_is_read(tmp_path: Path) -> None:
 # Names and folders
 
 
-def told(source: str | Path) -> str:
+def told(source: str | Path | Place) -> str:
     with pytest.raises(ManifestError) as caught:
         Reader([source]).next_batch()
     return str(caught.value)
@@ -211,7 +212,6 @@ def told(source: str | Path) -> str:
     ("name", "words"),
     [
         ("nowhere.yaml", "nowhere.yaml: no such file or folder"),
-        ("", "no such file or folder"),
         ("a" * 300, f"{'a' * 200}…: cannot be read: File name too long"),
         ("a/" * 5_000, "cannot be read: File name too long"),
         ("a\0b", "cannot be read: embedded null byte"),
@@ -222,6 +222,10 @@ def told(source: str | Path) -> str:
 )
 def test_a_name_of_no_file_is_told(name: str, words: str) -> None:
     assert words in told(name)
+
+
+def test_a_name_that_is_empty_is_told() -> None:
+    assert "no such file or folder" in told(Place(""))
 
 
 def test_a_link_to_nothing_or_to_itself_is_told(tmp_path: Path) -> None:

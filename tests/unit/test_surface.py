@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import anyio
@@ -22,11 +24,15 @@ from asyncmigrate import (
     Failure,
     Objects,
     Outcome,
+    Plan,
     Report,
+    RetryPolicy,
+    Status,
     errors,
     events,
     plan,
     run,
+    sync,
     testing,
 )
 from asyncmigrate._output.report_json import report_json
@@ -38,7 +44,7 @@ from tests.command.runner import command, environment
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.mark.parametrize("module", [asyncmigrate, errors, events, testing])
+@pytest.mark.parametrize("module", [asyncmigrate, errors, events, sync, testing])
 def test_all_is_sorted_there_and_documented(module: object) -> None:
     names: list[str] = module.__all__  # type: ignore[attr-defined]
     assert names == sorted(names, key=lambda n: (not n.isupper(), n[0].islower(), n))
@@ -54,6 +60,26 @@ def test_importing_loads_neither_kubernetes_nor_aiohttp_nor_rich() -> None:
     )
     done = subprocess.run([sys.executable, "-c", f"{code} if m in sys.modules))"], capture_output=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_what_public_signatures_mention_is_public() -> None:
+    names = {"DEFAULT_POLICY", "ErrorFilter", "ObjectRef", "Status", "WEBHOOK_POLICY", "__version__"}
+    assert names <= set(asyncmigrate.__all__)
+    scope: dict[str, object] = {}
+    exec("from asyncmigrate import *", scope)  # noqa: S102 -- every name is there
+    assert names <= scope.keys()
+    assert asyncmigrate.__version__ == metadata.version("asyncmigrate")
+    assert inspect.signature(asyncmigrate.retry).parameters["policy"].default is asyncmigrate.DEFAULT_POLICY
+    with pytest.raises(AttributeError, match="no attribute 'verison'"):
+        _ = asyncmigrate.verison  # type: ignore[attr-defined]
+
+
+def test_results_can_be_pickled() -> None:
+    live = CRD(name="a.b", group="b", plural="a", kind="A")
+    planned = CRDPlan(name="a.b", decision=Decision.STALE, reason="", message="", live=live)
+    whole = Plan(context="", server="", seconds=0, crds=(planned,), requests=0, retries=0)
+    for thing in (whole, RetryPolicy(), Status(code=1, reason="", message=""), events.PlanFinished(whole)):
+        assert pickle.loads(pickle.dumps(thing)) == thing  # noqa: S301 -- our own
 
 
 def test_events_and_results_are_frozen() -> None:

@@ -21,11 +21,12 @@ from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.tasks import in_thread
+from asyncmigrate._manifests.given import Place
 from asyncmigrate._observers.display import Display
 from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
-from asyncmigrate._output.report_json import read_unfinished
+from asyncmigrate._output.read_json import read_unfinished
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
@@ -180,7 +181,7 @@ async def _plan(
 ) -> Plan:
     return await plan(
         cluster,
-        manifests=choice.files or None,
+        manifests=[Place(f) for f in choice.files] or None,
         recursive=choice.recursive,
         names=choice.names,
         selector=choice.selector,

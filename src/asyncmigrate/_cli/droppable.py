@@ -8,6 +8,7 @@ from asyncmigrate._cli.guard import guarded
 from asyncmigrate._cli.options import Connection, DropOptions
 from asyncmigrate._cli.show import Show
 from asyncmigrate._engine.droppable import droppable
+from asyncmigrate._manifests.given import Place
 
 
 def droppable_command(connection: Connection, drop: DropOptions, show: Show) -> Exit:
@@ -19,7 +20,7 @@ def droppable_command(connection: Connection, drop: DropOptions, show: Show) -> 
                     drop.name,
                     version=drop.version,
                     owners=drop.owners,
-                    manifests=drop.files or None,
+                    manifests=[Place(f) for f in drop.files] or None,
                     recursive=drop.recursive,
                     observers=[display],
                 )

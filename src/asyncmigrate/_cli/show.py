@@ -26,10 +26,10 @@ from asyncmigrate._output.consoles import (
 )
 from asyncmigrate._output.documents import as_yaml, check_writable, error_json, write_document
 from asyncmigrate._output.droppable import droppable_json, droppable_lines, droppable_names
-from asyncmigrate._output.grid import grid, wrapped
-from asyncmigrate._output.report_json import plan_json, report_json
+from asyncmigrate._output.grid import wrapped
+from asyncmigrate._output.report_json import result_json
 from asyncmigrate._output.sheet import Sheet, plain_lines
-from asyncmigrate._output.tables import plan_sheet, report_sheet, without_routine
+from asyncmigrate._output.tables import page, plan_sheet, sheet_of
 from asyncmigrate._results.droppable import Droppable
 from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
@@ -89,7 +89,7 @@ class Show:
         elif isinstance(result, Droppable):
             self._droppable(result)
         else:
-            sheet = plan_sheet(result, drop=drop) if isinstance(result, Plan) else report_sheet(result)
+            sheet = sheet_of(result, drop=drop)
             if is_terminal(sys.stdout):
                 self._table(console_for(sys.stdout, self._color), sheet)
             else:
@@ -133,18 +133,14 @@ class Show:
     def _document(self, result: Result) -> str:
         if isinstance(result, Droppable):
             return self._as_asked(droppable_json(result))
-        return self._as_asked(plan_json(result) if isinstance(result, Plan) else report_json(result))
+        return self._as_asked(result_json(result))
 
     def _as_asked(self, document: str) -> str:
         return as_yaml(document) if self.options.format is Format.YAML else document
 
     def _table(self, console: Console, sheet: Sheet) -> None:
-        """A table as wide as the terminal, and below it what else there is to say."""
-        wide = self.options.format is Format.WIDE
-        shown = sheet if wide else without_routine(sheet)
-        rows = grid(shown, console.width, wide=wide)
-        below = [line for note in (*shown.problems, *shown.counts) for line in wrapped(note, console.width)]
-        print_lines(console, [*rows, *([Text()] if rows and below else []), *below])
+        """A table as wide as the terminal."""
+        print_lines(console, page(sheet, console.width, wide=self.options.format is Format.WIDE))
 
     def _lines(self, sheet: Sheet) -> None:
         """In a pipe a line for each row on stdout; what else there is to say goes to stderr."""

@@ -110,7 +110,7 @@ class Calls:
     async def _get_crd(self, name: str, headers: Mapping[str, str], within: float | None = None) -> bytes:
         request = Request("GET", f"{_CRDS}/{quote(name, safe='')}", headers)
         try:
-            return await self._send(request, f"get CRD {name}", within)
+            return await self._send(request, f"get CRD {name}", within, crd=name)
         except NotFoundError as error:
             if is_about(error.status, CRD_GROUP, CRD_RESOURCE, name):
                 raise
@@ -146,13 +146,14 @@ class Calls:
         """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`."""
         query = page_query(limit=limit, token=token)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
-        return objects.page(await self._send(request, f"list {resource.plural}.{resource.group}", within), current)
+        answer = await self._send(request, f"list {resource.crd}", within, crd=resource.crd)
+        return objects.page(answer, current)
 
     async def list_whole(self, resource: Resource, *, token: str = "", limit: int) -> tuple[list[dict[str, Any]], str]:
         """List objects in full: a page of them, and the continue token."""
         query = page_query(limit=limit, token=token)
         request = Request("GET", f"{resource.path}?{query}", _GET_CRD)
-        return objects.whole_objects(await self._send(request, f"read {resource.plural}.{resource.group}"))
+        return objects.whole_objects(await self._send(request, f"read {resource.crd}", crd=resource.crd))
 
     async def look_at(self, resource: Resource, ref: ObjectRef) -> ObjectRef | None:
         """An object's metadata as it is now, with all its managedFields; None where a Status says that there is none.
@@ -172,7 +173,7 @@ class Calls:
     async def _get_object(self, resource: Resource, ref: ObjectRef, headers: Mapping[str, str]) -> bytes | None:
         request = Request("GET", resource.object_path(ref.namespace, ref.name), headers)
         try:
-            return await self._send(request, f"get {resource.plural}.{resource.group} {ref}")
+            return await self._send(request, f"get {resource.crd} {ref}", crd=resource.crd)
         except NotFoundError as error:
             if is_about(error.status, resource.group, resource.plural, ref.name):
                 return None
@@ -211,9 +212,8 @@ class Calls:
         """
         target = resource.object_path(ref.namespace, ref.name)
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _REWRITE, b"{}")
-        return objects.resource_version(
-            await self._send(request, f"rewrite {resource.plural}.{resource.group} {ref}", within)
-        )
+        answer = await self._send(request, f"rewrite {resource.crd} {ref}", within, crd=resource.crd)
+        return objects.resource_version(answer)
 
     async def write_entries(
         self, resource: Resource, ref: ObjectRef, entries: Iterable[ManagedFieldsEntry] | None, *, dry_run: bool
@@ -233,7 +233,7 @@ class Calls:
         target = resource.object_path(ref.namespace, ref.name)
         body = msgspec.json.encode(patch)
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _MOVE, body)
-        answer = await self._send(request, f"rewrite {resource.plural}.{resource.group} {ref}")
+        answer = await self._send(request, f"rewrite {resource.crd} {ref}", crd=resource.crd)
         return objects.object_ref(answer)
 
     async def get(self, target: str, doing: str, *, accept: str = "application/json") -> bytes:
@@ -252,10 +252,11 @@ class Calls:
         }
         target = f"{_CRDS}/{quote(crd.name, safe='')}/status"
         request = Request("PATCH", f"{target}{_DRY_RUN if dry_run else ''}", _TRIM, objects.encode(patch))
-        return crds.crd(await self._send(request, f"trim storedVersions of CRD {crd.name}"), crd.name)
+        answer = await self._send(request, f"trim storedVersions of CRD {crd.name}", crd=crd.name)
+        return crds.crd(answer, crd.name)
 
-    async def _send(self, request: Request, doing: str, within: float | None = None) -> bytes:
-        response = await self._exchange(request, within)
+    async def _send(self, request: Request, doing: str, within: float | None = None, *, crd: str = "") -> bytes:
+        response = await self._exchange(request, within, crd)
         self._check_origin(request, response)
         if response.status in _OK:
             self.contacted = True
@@ -283,7 +284,7 @@ class Calls:
         self.contacted = self.contacted or status.is_whole or status.code != HTTPStatus.NOT_FOUND
         return _ERRORS.get(status.code, APIError)(status, doing=doing)
 
-    async def _exchange(self, request: Request, within: float | None) -> Response:
+    async def _exchange(self, request: Request, within: float | None, crd: str) -> Response:
         self.requests += 1
         began = time.perf_counter()
         status = 0
@@ -291,7 +292,7 @@ class Calls:
             response = await self._transport.send(request, within=_sooner(self._timeout, within))
             status = response.status
         finally:
-            self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began))
+            self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began, crd))
         return response
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import partial
 
@@ -15,6 +14,7 @@ from asyncmigrate._engine.owner_references import OwnerSearch
 from asyncmigrate._engine.paging import not_checked
 from asyncmigrate._engine.session import Session
 from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._manifests.given import Manifests, sources_of
 from asyncmigrate._manifests.uses import Uses, find_uses
 from asyncmigrate._model import CRD
 from asyncmigrate._options import Options
@@ -36,11 +36,11 @@ async def droppable(
     *,
     version: str | None = None,
     owners: bool = False,
-    manifests: Iterable[str | os.PathLike[str]] | None = None,
+    manifests: Manifests | None = None,
     recursive: bool = False,
     max_in_flight: int = _DEFAULTS.max_in_flight,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
-    observers: Iterable[Observer] = (),
+    observers: Iterable[Observer] | Observer = (),
 ) -> Droppable:
     """Say which old versions of a CRD can be dropped from its `spec.versions`, and what still uses the others.
 
@@ -54,7 +54,7 @@ async def droppable(
         version: only this version; None for all but the storage version, and for those that the CRD no longer has and
             something is still in. The verdicts about several hold if all that can be dropped are dropped together.
         owners: look for owner references, too: that lists the metadata of every object in the cluster.
-        manifests: files, folders, http(s) URLs, or `-` for standard input, to look for objects in.
+        manifests: what to look for objects in: one or several of the sources that `plan` takes.
         recursive: read folders' subfolders too.
         max_in_flight: requests in flight at once, 32 by default.
         retry_policy: how long to try a request again whose error can get better.
@@ -69,14 +69,15 @@ async def droppable(
     """
     if "." not in name or "/" in name:
         raise UsageError(f"{name!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
+    sources = None if manifests is None else sources_of(manifests)
     session = Session(cluster, Options(max_in_flight=max_in_flight, retry_policy=retry_policy), observers=observers)
-    async with session.pool.crew():
+    async with cluster.in_use("droppable"), session.pool.crew():
         lane = session.pool.lane(windowed=False)
         doing = f"get CRD {name}"
-        crd = await session.ask(Operation.LOOK_UP, lane, lambda: session.calls.get_crd(name), doing=doing)
+        crd = await session.ask(Operation.LOOK_UP, lane, lambda: session.calls.get_crd(name), doing=doing, crd=name)
         uses = None
-        if manifests is not None:
-            search = partial(find_uses, tuple(manifests), crd.group, crd.kind, recursive=recursive)
+        if sources is not None:
+            search = partial(find_uses, sources, crd.group, crd.kind, recursive=recursive)
             uses = await in_thread(search)
         found = await DropCheck(session, owners=owners).look(crd, version, uses)
         if version is not None and not has_or_had(crd, version) and found.droppable:
@@ -151,7 +152,9 @@ class DropCheck:
         """Tell whether the CRD has changed since."""
         calls, doing = self._session.calls, f"get CRD {crd.name}"
         try:
-            glance = await self._session.ask(Operation.LOOK_UP, self._lane, lambda: calls.glance(crd.name), doing=doing)
+            glance = await self._session.ask(
+                Operation.LOOK_UP, self._lane, lambda: calls.glance(crd.name), doing=doing, crd=crd.name
+            )
         except MigrateError as error:
             return False, (not_checked(crd.name, error),)
         return (glance.uid, glance.resource_version) != (crd.uid, crd.resource_version), ()

@@ -61,7 +61,9 @@ class Lister:
             return await session.calls.list_page(resource, current=current, token=cursor.token, limit=cursor.limit)
 
         doing = f"list {self._crd.name}"
-        return await session.ask(Operation.LIST, self._lane, ask, doing=doing, on_retry=cursor.failed)
+        return await session.ask(
+            Operation.LIST, self._lane, ask, doing=doing, crd=self._crd.name, on_retry=cursor.failed
+        )
 
     async def _take_up_elsewhere(self, error: MigrateError) -> None:
         """Prepare the next try at a page that did not come, or stop."""
@@ -86,7 +88,8 @@ class Lister:
         wait = self._isolating.next_wait(self._session.policies.general, elapsed, retry_after(error))
         if wait is None:
             return False
-        self._session.retrying(f"list {self._crd.name}", self._isolating.tries, wait, error)
+        doing = f"list {self._crd.name}"
+        self._session.retrying(doing, self._isolating.tries, wait, error, crd=self._crd.name)
         await anyio.sleep(wait)
         return True
 

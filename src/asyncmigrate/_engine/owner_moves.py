@@ -71,7 +71,11 @@ class OwnerMoves:
         lane, doing = session.pool.lane(windowed=False), f"read the schemas of CRD {crd.name}"
         try:
             _, schemas = await session.ask(
-                Operation.LOOK_UP, lane, lambda: session.calls.get_crd_and_schemas(crd.name), doing=doing
+                Operation.LOOK_UP,
+                lane,
+                lambda: session.calls.get_crd_and_schemas(crd.name),
+                doing=doing,
+                crd=crd.name,
             )
         except MigrateError as error:
             raise Stopped(failed("LookupFailed", error)) from error

@@ -50,6 +50,7 @@ async def read_pages(
     ask: Callable[[str, int], Awaitable[P]],
     *,
     doing: str,
+    crd: str = "",
     begin: Callable[[], None],
     take: Callable[[P], None],
     limit: int = PAGE_LIMIT,
@@ -73,7 +74,9 @@ async def read_pages(
         try:
             # Not as long as a webhook may take: one that is down for good would hold up all the rest.
             policy = session.policies.general
-            page = await session.ask(Operation.LIST, lane, once, doing=doing, on_retry=cursor.failed, policy=policy)
+            page = await session.ask(
+                Operation.LIST, lane, once, doing=doing, crd=crd, on_retry=cursor.failed, policy=policy
+            )
         except APIError as error:
             if session.classify(Operation.LIST, error) is not Action.RESUME or not cursor.expired(error.status):
                 raise

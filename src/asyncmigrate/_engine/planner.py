@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import partial
 
@@ -19,6 +18,7 @@ from asyncmigrate._engine.paging import read_pages
 from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
+from asyncmigrate._manifests.given import Manifests
 from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._options import PlanOptions
@@ -31,17 +31,15 @@ from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
 from asyncmigrate.errors import ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
-Source = str | os.PathLike[str]
-
 _DEFAULTS = PlanOptions()
 
 
 async def plan(
     cluster: Cluster,
     *,
-    manifests: Iterable[Source] | None = None,
+    manifests: Manifests | None = None,
     recursive: bool = False,
-    names: Iterable[str] = (),
+    names: Iterable[str] | str = (),
     selector: str = "",
     allow_pruning: bool = False,
     clean_only: bool = False,
@@ -50,7 +48,7 @@ async def plan(
     max_in_flight: int = _DEFAULTS.max_in_flight,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
-    observers: Iterable[Observer] = (),
+    observers: Iterable[Observer] | Observer = (),
 ) -> Plan:
     """Decide for each CRD whether its objects must be migrated, and whether they can be. Nothing is written.
 
@@ -59,11 +57,12 @@ async def plan(
 
     Args:
         cluster: an open cluster.
-        manifests: files, folders, http(s) URLs, or `-` for standard input; YAML or JSON, several documents and List
-            objects welcome, other kinds left aside.
+        manifests: one or several of: a file, folder or http(s) URL, `-` for standard input, a text, an open file, a
+            dict, a CRD object of kubernetes, kubernetes_asyncio or kr8s. YAML or JSON, several documents and List
+            objects welcome, other kinds left aside. A str is a text where it has several lines or begins with `{`.
         recursive: read folders' subfolders too.
-        names: CRD names (`widgets.example.com`); with manifests, only these of them. Without, one that is not on the
-            cluster is a failed CRD of the plan: its name is wrong.
+        names: a CRD's name (`widgets.example.com`) or several; with manifests, only these of them. Without, one that is
+            not on the cluster is a failed CRD of the plan: its name is wrong.
         selector: a label selector on CRDs; on the manifests' own labels where there are any.
         allow_pruning: migrate even where the storage version's schema lacks fields that objects in older versions may
             have; such a CRD is blocked otherwise, for a rewrite removes these fields for good.
@@ -78,11 +77,12 @@ async def plan(
         max_in_flight: requests under way at once, 32 by default.
         retry_policy: how long to try a lookup again whose error can get better; NotFound never is.
         webhook_policy: the same where a webhook does not answer.
-        observers: called with each event.
+        observers: called with each event; one function, or several.
 
     Raises:
         ManifestError: a manifest cannot be read, or there is no CRD in any of them.
-        UsageError: the selector does not parse, or a name is not a CRD's.
+        UsageError: the selector does not parse, a name is not a CRD's, a manifest is none of the above, an observer is
+            async, or the cluster was closed meanwhile.
         UnreachableError: nothing answers at the cluster's address.
         UnauthorizedError: the cluster does not know us.
         ConfigError: credentials that had to be renewed cannot be.
@@ -98,15 +98,14 @@ async def plan(
         webhook_policy=webhook_policy,
     )
     session = Session(cluster, options, observers=observers)
-    wanted = frozenset(names)
-    if bad := sorted(n for n in wanted if "." not in n or "/" in n):
-        raise UsageError(f"{bad[0]!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
+    wanted = crd_names(names)
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
-    async with session.pool.crew(), open_tasks() as tasks:
+    reader = None if manifests is None else Reader(manifests, recursive=recursive)
+    async with cluster.in_use("plan"), session.pool.crew(), open_tasks() as tasks:
         planner = _Planner(session, options, tasks, wanted, parse_selector(selector))
-        if manifests is not None:
-            await planner.from_manifests(list(manifests), recursive=recursive)
+        if reader is not None:
+            await planner.from_manifests(reader)
         elif wanted:
             for name in wanted:
                 planner.look_up(name)
@@ -116,6 +115,21 @@ async def plan(
     result = planner.result()
     session.emit(PlanFinished(result))
     return result
+
+
+def crd_names(names: Iterable[str] | str) -> frozenset[str]:
+    """One name or several, each that of a CRD.
+
+    Raises:
+        UsageError: one is not.
+    """
+    if not isinstance(names, Iterable):
+        raise UsageError(f"names is {names!r}: give a CRD's name or several")
+    found = [names] if isinstance(names, str) else list(names)
+    for name in found:
+        if not isinstance(name, str) or "." not in name or "/" in name:
+            raise UsageError(f"{name!r} is no CRD's name: write <plural>.<group>, such as widgets.example.com")
+    return frozenset(found)
 
 
 class _Planner:
@@ -137,9 +151,8 @@ class _Planner:
         self._pending = 0
         self._none_pending = anyio.Event()
 
-    async def from_manifests(self, sources: list[Source], *, recursive: bool) -> None:
+    async def from_manifests(self, reader: Reader) -> None:
         """Start a lookup for each CRD as soon as it has been read; reading happens in a thread."""
-        reader = Reader(sources, recursive=recursive)
         while batch := await in_thread(reader.next_batch):
             for found in batch:
                 if self._is_wanted(found.crd) and self._is_first(found):
@@ -229,7 +242,8 @@ class _Planner:
     def _failed_try(self, name: str, tries: Tries, action: Action, error: MigrateError) -> None:
         session = self._session
         job = partial(self._look_up, name, tries)
-        if action is Action.RETRY and session.again_later(f"get CRD {name}", self._lane, job, tries, error):
+        doing = f"get CRD {name}"
+        if action is Action.RETRY and session.again_later(doing, self._lane, job, tries, error, crd=name):
             return
         if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
             raise error

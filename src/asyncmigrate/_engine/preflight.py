@@ -110,7 +110,12 @@ class Preflight:
             )
 
         return await self._session.ask(
-            Operation.LIST, lane, ask, doing=f"count {crd.name}", policy=self._session.policies.brief
+            Operation.LIST,
+            lane,
+            ask,
+            doing=f"count {crd.name}",
+            crd=crd.name,
+            policy=self._session.policies.brief,
         )
 
     async def _rehearse(self, lane: Lane, resource: Resource, ref: ObjectRef) -> str:

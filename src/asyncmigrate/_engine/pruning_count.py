@@ -66,6 +66,7 @@ class PruningCount:
                 self._lane,
                 lambda: session.calls.get_crd_and_schemas(crd.name),
                 doing=f"read {crd.name}",
+                crd=crd.name,
             )
             old = [v for v in crd.served_versions if v != crd.storage_version and v in (crd.stored_versions or (v,))]
             self._served = bool(old)
@@ -93,6 +94,7 @@ class PruningCount:
             self._lane,
             ask,
             doing=f"read {crd.name}",
+            crd=crd.name,
             begin=self._begin,
             take=self._add,
             limit=_PAGE,

@@ -206,7 +206,8 @@ class Rewriter:
         tries.changed = True
         tries.conflicts += 1
         if tries.conflicts <= _CONFLICTS_AT_ONCE:
-            self._session.retrying(f"rewrite {self._crd.name} {ref}", tries.conflicts, 0.0, error)
+            doing = f"rewrite {self._crd.name} {ref}"
+            self._session.retrying(doing, tries.conflicts, 0.0, error, crd=self._crd.name)
             self._at_once(ref, tries)
         else:
             self._retry(ref, tries, error)
@@ -246,7 +247,8 @@ class Rewriter:
         return Health.GOOD
 
     def _again_later(self, ref: ObjectRef, job: Job, tries: ObjectTries, error: MigrateError) -> bool:
-        return self._session.again_later(f"rewrite {self._crd.name} {ref}", self.lane, job, tries, error)
+        doing = f"rewrite {self._crd.name} {ref}"
+        return self._session.again_later(doing, self.lane, job, tries, error, crd=self._crd.name)
 
     def _retry(self, ref: ObjectRef, tries: ObjectTries, error: MigrateError) -> None:
         over = health_of(error) is not Health.GOOD and self._clock.is_over(anyio.current_time())

@@ -48,7 +48,7 @@ async def run(
     state: str | os.PathLike[str] | None = None,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
-    observers: Iterable[Observer] = (),
+    observers: Iterable[Observer] | Observer = (),
 ) -> Report:
     """Rewrite the objects of every stale CRD in its live storage version, then trim its storedVersions.
 
@@ -112,7 +112,8 @@ async def run(
     run_state = RunState(session, file, settle=settle, resumes=left is not None)
     work = _Run(session, options, run_state, plan)
     work.take(stale, left)
-    return await work.go()
+    async with cluster.in_use("run"):
+        return await work.go()
 
 
 def _to_migrate(plan: Plan, options: RunOptions) -> tuple[CRDPlan, ...]:

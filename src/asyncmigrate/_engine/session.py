@@ -11,6 +11,7 @@ import msgspec
 
 from asyncmigrate._cluster.calls import Calls
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.observing import Observers
 from asyncmigrate._engine.pacing import Pace
 from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
@@ -20,7 +21,7 @@ from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, RetryPolicy, Schedule
 from asyncmigrate._rules.safety.move_age import move_age
 from asyncmigrate.errors import MigrateError, RequestTimeoutError, WrongAddressError
-from asyncmigrate.events import Event, Observer, Retrying
+from asyncmigrate.events import Observer, Retrying
 
 T = TypeVar("T")
 
@@ -65,15 +66,16 @@ class Session:
         cluster: Cluster,
         options: Options,
         *,
-        observers: Iterable[Observer],
+        observers: Iterable[Observer] | Observer,
         rate: float | None = None,
         contacted: bool = False,
     ) -> None:
+        opened = cluster.opened  # first: it refuses what is no open cluster
         self.cluster = cluster
         self.policies = Policies(options.retry_policy, options.webhook_policy, cluster.request_timeout)
-        self._observers = tuple(observers)
+        self.emit = Observers(observers).emit
         self.pool = Pool(options.max_in_flight)
-        self.calls = Calls(cluster.opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
+        self.calls = Calls(opened, timeout=cluster.request_timeout, emit=self.emit, contacted=contacted)
         self.retries = 0
         self.outages = 0  # errors that a restart of the server or of etcd would cause
         self.pace = Pace(rate, most_ready=options.max_in_flight)
@@ -85,31 +87,27 @@ class Session:
     def seconds(self) -> float:
         return anyio.current_time() - self._began
 
-    def emit(self, event: Event) -> None:
-        for observer in self._observers:
-            observer(event)
-
     def classify(self, operation: Operation, error: MigrateError) -> Action:
         return classify(operation, error, contacted=self.calls.contacted)
 
-    def retrying(self, doing: str, attempt: int, wait: float, error: Exception) -> None:
+    def retrying(self, doing: str, attempt: int, wait: float, error: Exception, *, crd: str = "") -> None:
         self.retries += 1
         self.outages += is_outage(error)
-        self.emit(Retrying(doing, attempt, wait, str(error)))
+        self.emit(Retrying(doing, attempt, wait, str(error), crd))
 
-    def again_later(self, doing: str, lane: Lane, job: Job, tries: Tries, error: MigrateError) -> bool:
+    def again_later(self, doing: str, lane: Lane, job: Job, tries: Tries, error: MigrateError, *, crd: str) -> bool:
         """Have the pool run a failed job again after a wait; False where its budget is spent."""
-        wait = self.wait_before_retry(doing, tries, error)
+        wait = self.wait_before_retry(doing, tries, error, crd=crd)
         if wait is not None:
             self.pool.add_later(wait, lane, job)
         return wait is not None
 
-    def wait_before_retry(self, doing: str, tries: Tries, error: MigrateError) -> float | None:
+    def wait_before_retry(self, doing: str, tries: Tries, error: MigrateError, *, crd: str) -> float | None:
         """How many seconds to wait before another try, which is counted; None where the budget is spent."""
         elapsed = anyio.current_time() - tries.began
         wait = tries.schedule.next_wait(self.policies.choose(error), elapsed, retry_after(error))
         if wait is not None:
-            self.retrying(doing, tries.schedule.tries, wait, error)
+            self.retrying(doing, tries.schedule.tries, wait, error, crd=crd)
         return wait
 
     def age_of_move(self, crd: CRD, seen_for: float) -> float:
@@ -131,7 +129,8 @@ class Session:
     async def look_up(self, lane: Lane, name: str) -> CRD | None:
         """Get one CRD; None, at once, where the server has none of that name."""
         try:
-            return await self.ask(Operation.LOOK_UP, lane, lambda: self.calls.get_crd(name), doing=f"get CRD {name}")
+            doing = f"get CRD {name}"
+            return await self.ask(Operation.LOOK_UP, lane, lambda: self.calls.get_crd(name), doing=doing, crd=name)
         except MigrateError as error:
             if self.classify(Operation.LOOK_UP, error) is Action.NEW:
                 return None
@@ -144,6 +143,7 @@ class Session:
         call: Callable[[], Awaitable[T]],
         *,
         doing: str,
+        crd: str = "",
         on_retry: Callable[[], None] = lambda: None,
         policy: RetryPolicy | None = None,
     ) -> T:
@@ -151,7 +151,7 @@ class Session:
 
         def noted(attempt: Attempt) -> None:
             on_retry()
-            self.retrying(doing, attempt.number, attempt.wait, attempt.error)
+            self.retrying(doing, attempt.number, attempt.wait, attempt.error, crd=crd)
 
         def worth_it(error: Exception) -> bool:
             return isinstance(error, MigrateError) and self.classify(operation, error) is Action.RETRY

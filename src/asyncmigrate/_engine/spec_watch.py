@@ -75,6 +75,7 @@ class SpecWatch:
                 self._lane,
                 lambda: session.calls.glance(name, within=_ANSWER_SECONDS),
                 doing=f"look at CRD {name}",
+                crd=name,
             )
         except NotFoundError:
             return None

@@ -80,7 +80,7 @@ class Trimmer:
 
     async def _waited(self, crd: CRD, lost: Tries, error: MigrateError) -> bool:
         """Wait before another try; False where the time for that is up."""
-        wait = self._session.wait_before_retry(f"trim {crd.name}", lost, error)
+        wait = self._session.wait_before_retry(f"trim {crd.name}", lost, error, crd=crd.name)
         if wait is not None:
             await anyio.sleep(wait)
         return wait is not None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import msgspec
 
+from asyncmigrate._manifests.given import Manifests, Place, Text, sources_of
 from asyncmigrate._manifests.parse import parse
-from asyncmigrate._manifests.sources import STDIN, Source, folder_left_out, is_url, shown, source_of, texts
+from asyncmigrate._manifests.sources import STDIN, Source, folder_left_out, is_url, kept, shown, source_of, texts
 from asyncmigrate._model import CRD
 from asyncmigrate.errors import ManifestError
 
@@ -28,14 +28,22 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread."""
+    """Reads sources one after the other, as far as it is asked to; blocking, so call it from a thread.
 
-    def __init__(self, sources: Sequence[str | os.PathLike[str]], *, recursive: bool = False) -> None:
-        self.sources = [os.fspath(s) for s in sources]
+    Making one raises UsageError where something is no source.
+    """
+
+    def __init__(self, manifests: Manifests, *, recursive: bool = False) -> None:
+        self.sources = sources_of(manifests)
         self.found = 0
         self._hint = ""  # why there may be none, from the first text where that is known
         self._recursive = recursive
         self._found = self._read_all()
+
+    @property
+    def where(self) -> str:
+        """All sources, for a message."""
+        return ", ".join(s.name if isinstance(s, Text) else shown(s.path) for s in self.sources) or "manifests"
 
     def next_batch(self) -> list[Found]:
         """The CRDs that a moment of reading brought; an empty list means the end.
@@ -65,21 +73,30 @@ class Reader:
                 problem += f", but {left_out} has manifests: add -R"
             elif self._hint:
                 problem += f"; {self._hint}"
-            raise ManifestError(problem, source=", ".join(map(shown, self.sources)))
+            raise ManifestError(problem, source=self.where)
 
     def _read_all(self) -> Iterator[Found | None]:
         """Every CRD; and None before a source that may keep us waiting, so that what was found is not kept with it."""
         for source in self.sources:
-            if source == STDIN or is_url(source):
+            if isinstance(source, Text):
+                yield from self._read(source.name, source.text, kept, alone=True)
+                continue
+            path = source.path
+            if path == STDIN or is_url(path):
                 yield None
-            for name, text in texts(source, recursive=self._recursive):
-                parsed = parse(text, name)
-                if parsed.hint and not self._hint:
-                    self._hint = parsed.hint if name in self.sources else f"{name}: {parsed.hint}"
-                if parsed.crds:
-                    origin = source_of(name, text)
-                    yield from (Found(crd, origin) for crd in parsed.crds)
+            for name, text in texts(path, recursive=self._recursive):
+                yield from self._read(name, text, source_of, alone=name == path)
+
+    def _read(
+        self, name: str, text: bytes, origin_of: Callable[[str, bytes], Source], *, alone: bool
+    ) -> Iterator[Found]:
+        parsed = parse(text, name)
+        if parsed.hint and not self._hint:
+            self._hint = parsed.hint if alone else f"{name}: {parsed.hint}"
+        if parsed.crds:
+            origin = origin_of(name, text)
+            yield from (Found(crd, origin) for crd in parsed.crds)
 
 
-def _folder_below(source: str) -> str:
-    return folder_left_out(source, recursive=False)
+def _folder_below(source: Text | Place) -> str:
+    return "" if isinstance(source, Text) else folder_left_out(source.path, recursive=False)

@@ -59,10 +59,15 @@ def shown(name: str) -> str:
     return _PASSWORD.sub(r"\1", name) if is_url(name) else name
 
 
+def kept(name: str, text: bytes) -> Source:
+    """A text that cannot be read once more."""
+    return Source(name, zlib.compress(text, level=1))
+
+
 def source_of(name: str, raw: bytes) -> Source:
     """What to remember of bytes whose CRDs may have to be read once more."""
     is_file = name != STDIN and not is_url(name) and os.path.isfile(name)  # noqa: PTH113
-    return Source(name, None if is_file else zlib.compress(raw, level=1))
+    return Source(name) if is_file else kept(name, raw)
 
 
 def texts(source: str, *, recursive: bool) -> Iterator[tuple[str, bytes]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
 
 import msgspec
 
+from asyncmigrate._manifests.given import Manifests, Text, sources_of
 from asyncmigrate._manifests.mentions import Kind, Mention, Use
 from asyncmigrate._manifests.parse import documents
 from asyncmigrate._manifests.sources import folder_left_out, shown, texts
@@ -28,7 +27,7 @@ class Uses(msgspec.Struct, frozen=True):
     not_checked: tuple[NotChecked, ...] = ()
 
 
-def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, *, recursive: bool) -> Uses:
+def find_uses(manifests: Manifests, group: str, kind: str, *, recursive: bool) -> Uses:
     """Look for objects of a group and kind, inside Lists too; blocking, so call it from a thread.
 
     Only files whose text may have the group are parsed. Documents that are no Kubernetes objects are no error: in a
@@ -39,14 +38,19 @@ def find_uses(sources: Sequence[str | os.PathLike[str]], group: str, kind: str, 
             kind in its text is no YAML.
     """
     search = _Search(Kind(group, kind))
-    for source in [os.fspath(s) for s in sources]:
+    for source in sources_of(manifests):
         looked_at = search.objects_seen
-        for name, text in texts(source, recursive=recursive):
-            search.look(text, name)
-        left_out = _printable(folder_left_out(source, recursive=recursive))
+        if isinstance(source, Text):
+            where, left_out = source.name, ""
+            search.look(source.text, where)
+        else:
+            where = shown(source.path)
+            for name, text in texts(source.path, recursive=recursive):
+                search.look(text, name)
+            left_out = _printable(folder_left_out(source.path, recursive=recursive))
         if search.objects_seen == looked_at and not search.not_checked:
             advice = f", but {left_out} has manifests: add -R" if left_out and not recursive else ""
-            raise ManifestError(f"no Kubernetes object in it{advice}", source=shown(source))
+            raise ManifestError(f"no Kubernetes object in it{advice}", source=where)
         if left_out:
             why = "a link to a folder is not followed: give it with -f, too" if recursive else "add -R to read it"
             search.not_checked.append(NotChecked(what=left_out, reason="FolderNotRead", message=why))

@@ -20,6 +20,7 @@ def droppable_fields(found: Droppable) -> dict[str, Any]:
         "storedVersions": found.stored_versions,
         "objects": found.objects,
         "versions": [_version(v, found.now) for v in found.versions],
+        "now": found.now,
     }
 
 

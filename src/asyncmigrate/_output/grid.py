@@ -116,6 +116,9 @@ def _stacked(
             if cell_len(line.plain) > len(_INDENT) and cell_len(line.plain) + len(_GAP) + cell_len(said.plain) > width:
                 yield line
                 line = Text(_INDENT)
+            if len(_INDENT) + cell_len(said.plain) > width:
+                yield from wrapped(Text(_INDENT + said.plain, said.style), width)
+                continue
             line = line.append(_GAP if line.plain.strip() else "").append_text(said)
         if line.plain.strip():
             yield line

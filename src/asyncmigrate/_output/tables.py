@@ -9,6 +9,7 @@ from rich.text import Text
 
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean, line
+from asyncmigrate._output.grid import grid, wrapped
 from asyncmigrate._output.sheet import Cell, Column, Row, Sheet, cell, numeral
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Objects, Outcome, Report
@@ -115,6 +116,18 @@ def _blocked_line(report: Report) -> str:
     held = [c.plan for c in report.crds if c.outcome is Outcome.SKIPPED and c.plan.decision is Decision.STALE]
     blocked = [c.plan for c in report.by_outcome(Outcome.BLOCKED) if c.plan.decision is Decision.BLOCKED]
     return words.blocked_line(blocked, () if report.dry_run else held)
+
+
+def sheet_of(result: Plan | Report, *, drop: bool = False) -> Sheet:
+    return plan_sheet(result, drop=drop) if isinstance(result, Plan) else report_sheet(result)
+
+
+def page(sheet: Sheet, width: int, *, wide: bool = False) -> list[Text]:
+    """The lines of a table that is so wide, and below it what else there is to say."""
+    shown = sheet if wide else without_routine(sheet)
+    rows = grid(shown, width, wide=wide)
+    below = [line for note in (*shown.problems, *shown.counts) for line in wrapped(note, width)]
+    return [*rows, *([Text()] if rows and below else []), *below]
 
 
 def without_routine(sheet: Sheet) -> Sheet:

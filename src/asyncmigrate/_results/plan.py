@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
 from asyncmigrate._model import CRD
+from asyncmigrate._results import outward
 from asyncmigrate._results.droppable import Droppable
+from asyncmigrate.errors import BlockedError, UsageError
 
 
 class SpecID(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,7 +36,18 @@ class Decision(StrEnum):
     FAILED = "failed"
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def member(words: type[_Word], word: str) -> _Word:
+    try:
+        return words(word)
+    except ValueError:
+        known = ", ".join(words)
+        raise UsageError(f"{word!r} is no {words.__name__.lower()}: it must be one of {known}") from None
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a manifest does to the versions of a CRD that is on the cluster.
 
     Attributes:
@@ -115,6 +130,12 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.live.stored_versions if self.live else ()
 
 
+def first_of(which: str, messages: Sequence[tuple[str, str]]) -> str:
+    """The first of some CRDs, as name and message, and how many more there are."""
+    (name, message), *more = messages
+    return f"{which}: {name}: {message}{f' (and {len(more)} more)' if more else ''}"
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How large a step an upgrade is: CRDs the manifests bring, change, and leave as they are."""
 
@@ -142,8 +163,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     retries: int
 
-    def by_decision(self, decision: Decision) -> tuple[CRDPlan, ...]:
-        return tuple(c for c in self.crds if c.decision is decision)
+    def by_decision(self, decision: Decision | str) -> tuple[CRDPlan, ...]:
+        """The CRDs of one decision, such as `Decision.STALE` or "stale"; UsageError for a word that is none."""
+        wanted = member(Decision, decision)
+        return tuple(c for c in self.crds if c.decision is wanted)
+
+    def raise_if_blocked(self) -> None:
+        """Raise BlockedError, which carries this plan, if any CRD is blocked."""
+        if self.blocked:
+            raise BlockedError(first_of("blocked", [(c.name, c.message) for c in self.blocked]), plan=self)
+
+    def to_json(self) -> str:
+        """This plan as one JSON object, in the contract that README describes; `from_json` brings it back."""
+        return outward.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Read what `to_json`, or `asyncmigrate plan -o json`, has written; UsageError where it is something else."""
+        return outward.from_json(text, Plan)
+
+    def render(self, *, width: int = 100) -> str:
+        """This plan as text for people, in lines of at most `width` columns, without colours."""
+        return outward.render(self, width)
 
     @property
     def blocked(self) -> tuple[CRDPlan, ...]:

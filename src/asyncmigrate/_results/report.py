@@ -7,8 +7,10 @@ from enum import StrEnum
 import msgspec
 
 from asyncmigrate._model import Writer
-from asyncmigrate._results.plan import CRDPlan, spec_id
+from asyncmigrate._results import outward
+from asyncmigrate._results.plan import CRDPlan, first_of, member, spec_id
 from asyncmigrate._results.unfinished import Progress, Unfinished
+from asyncmigrate.errors import BlockedError, IncompleteError
 
 PLAN_BLOCKED = "PlanBlocked"  # the reason of a stale CRD that was left because others are blocked
 
@@ -167,8 +169,42 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     interrupted: bool = False
 
-    def by_outcome(self, outcome: Outcome) -> tuple[CRDReport, ...]:
-        return tuple(c for c in self.crds if c.outcome is outcome)
+    def by_outcome(self, outcome: Outcome | str) -> tuple[CRDReport, ...]:
+        """The CRDs of one outcome, such as `Outcome.FAILED` or "failed"; UsageError for a word that is none."""
+        wanted = member(Outcome, outcome)
+        return tuple(c for c in self.crds if c.outcome is wanted)
+
+    def raise_for_outcome(self) -> None:
+        """Raise an error that carries this report, unless all is done (`ok`).
+
+        Raises:
+            BlockedError: CRDs are blocked, and nothing was written.
+            IncompleteError: something is incomplete or failed, was left blocked while other CRDs were migrated, or the
+                run was interrupted.
+        """
+        if self.ok:
+            return
+        undone = {outcome: [(c.name, c.message) for c in self.by_outcome(outcome)] for outcome in Outcome}
+        wrote = bool(undone[Outcome.MIGRATED] or undone[Outcome.INCOMPLETE] or self.objects.listed)
+        if undone[Outcome.BLOCKED] and not wrote:
+            raise BlockedError(first_of("blocked", undone[Outcome.BLOCKED]), report=self)
+        for outcome in (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.BLOCKED):
+            if undone[outcome]:
+                raise IncompleteError(first_of(outcome, undone[outcome]), report=self)
+        raise IncompleteError("the run was interrupted: run again to do the rest", report=self)
+
+    def to_json(self) -> str:
+        """This report as one JSON object, in the contract that README describes; `from_json` brings it back."""
+        return outward.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Report:
+        """Read what `to_json`, or `asyncmigrate run -o json`, has written; UsageError where it is something else."""
+        return outward.from_json(text, Report)
+
+    def render(self, *, width: int = 100) -> str:
+        """This report as text for people, in lines of at most `width` columns, without colours."""
+        return outward.render(self, width)
 
     @property
     def ok(self) -> bool:

@@ -19,7 +19,7 @@ _STABLE = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 
 def at(path: str, state: State) -> Object | None:
     """What a GET of a path is answered; None where it is no document of discovery."""
-    if path == "/version":
+    if path.rstrip("/") == "/version":  # kr8s asks for /version/
         return _version(state.minor)
     match path.strip("/").split("/"):
         case ["api"]:

@@ -79,6 +79,8 @@ _CAUSE_OF_CODE: dict[int, Cause] = {
     HTTPStatus.BAD_GATEWAY: Cause.SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE: Cause.SERVER_ERROR,
     HTTPStatus.GATEWAY_TIMEOUT: Cause.SERVER_ERROR,
+    # A proxy's own words that the server behind it cannot be reached or does not answer (Cloudflare's, and others').
+    **dict.fromkeys(range(520, 530), Cause.SERVER_ERROR),
 }
 # The first that an error is an instance of.
 _CAUSE_OF_ERROR: tuple[tuple[type[MigrateError], Cause], ...] = (

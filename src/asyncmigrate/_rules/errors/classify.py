@@ -102,14 +102,6 @@ def reason_of(error: MigrateError) -> str:
     return error.status.reason if isinstance(error, APIError) else type(error).__name__.removesuffix("Error")
 
 
-def is_transient(error: BaseException) -> bool:
-    """Tell whether an error can get better by itself: 408, 425, 429, 500, 502-504, a lost connection, a timeout.
-
-    This is the default filter of `asyncmigrate.retry`.
-    """
-    return isinstance(error, MigrateError) and classify(Operation.LOOK_UP, error) is Action.RETRY
-
-
 def is_webhook_down(error: Exception) -> bool:
     """Tell a webhook that does not answer from one that says no; certificates being rotated take 60 to 90 s."""
     return cause_of(error) is Cause.WEBHOOK_DOWN

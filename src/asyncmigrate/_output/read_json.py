@@ -1,0 +1,209 @@
+"""Reads results back from the JSON contract: what `report_json` has written, by this release or an older one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from asyncmigrate._model import CRD, Version, Writer
+from asyncmigrate._output.read_droppable import DroppableEntry
+from asyncmigrate._output.report_json import API_VERSION
+from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID
+from asyncmigrate._results.report import (
+    CRDReport,
+    Failure,
+    Objects,
+    Outcome,
+    OwnersLeft,
+    PrunedObjects,
+    Report,
+    TrimmedBy,
+)
+from asyncmigrate._results.unfinished import Progress, Unfinished
+from asyncmigrate.errors import UsageError
+
+_Result = TypeVar("_Result", Plan, Report)
+_COMMANDS = {"Plan": "asyncmigrate plan -o json", "Report": "asyncmigrate run -o json"}
+
+
+class _Decided(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    """What is said of each CRD in a plan and in a report."""
+
+    name: str
+    decision: Decision
+    reason: str
+    message: str = ""
+    storage_version: str | None = None
+    stored_versions: tuple[str, ...] = ()
+    spec: SpecID | None = None
+    refused: bool = False
+
+    @property
+    def known(self) -> CRD | None:
+        """What can be told of the live CRD where it does not stand there as a whole."""
+        plural, _, group = self.name.partition(".")
+        versions = (Version(self.storage_version, storage=True),) if self.storage_version else ()
+        found = self.spec and CRD(
+            name=self.name,
+            group=group,
+            plural=plural,
+            kind="",
+            versions=versions,
+            stored_versions=self.stored_versions,
+            uid=self.spec.uid,
+            generation=self.spec.generation,
+            changed=self.spec.changed,
+        )
+        return found or None
+
+
+class _PlanEntry(_Decided, rename="camel", kw_only=True, frozen=True):
+    changes: Changes | None = None
+    waiting: int | None = msgspec.field(default=None, name="objectsWaiting")
+    unanswered: bool = False
+    missing: tuple[PolicyRule, ...] = msgspec.field(default=(), name="missingRights")
+    webhook_error: str | None = None
+    live: CRD | None = None
+    droppable: DroppableEntry | None = None
+
+    @property
+    def result(self) -> CRDPlan:
+        return CRDPlan(
+            name=self.name,
+            decision=self.decision,
+            reason=self.reason,
+            message=self.message,
+            live=self.live or self.known,
+            changes=self.changes,
+            refused=self.refused,
+            waiting=self.waiting,
+            unanswered=self.unanswered,
+            missing=self.missing,
+            webhook_error=self.webhook_error or "",
+            droppable=None if self.droppable is None else self.droppable.result,
+        )
+
+
+class _ReportEntry(_Decided, rename="camel", kw_only=True, frozen=True):
+    outcome: Outcome
+    objects: Objects
+    trimmed_by: TrimmedBy | None = None
+    failures: tuple[Failure, ...] = ()
+    progress: Progress | None = None
+    pruning: PrunedObjects | None = None
+    writers: tuple[Writer, ...] = ()
+    owners_left: tuple[OwnersLeft, ...] = ()
+    plan: _PlanEntry | None = None
+
+    @property
+    def result(self) -> CRDReport:
+        planned = CRDPlan(
+            name=self.name, decision=self.decision, reason=self.reason, message=self.message, live=self.known
+        )
+        return CRDReport(
+            plan=self.plan.result if self.plan else planned,
+            outcome=self.outcome,
+            reason=self.reason,
+            message=self.message,
+            objects=self.objects,
+            trimmed_by=self.trimmed_by,
+            failures=self.failures,
+            progress=self.progress,
+            pruning=self.pruning,
+            refused=self.refused,
+            writers=self.writers,
+            owners_left=self.owners_left,
+        )
+
+
+class _Head(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    api_version: str
+    kind: str
+
+
+class _Whole(_Head, rename="camel", kw_only=True, frozen=True):
+    context: str = ""
+    server: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+    retries: int = 0
+
+
+class _PlanObject(_Whole, rename="camel", kw_only=True, frozen=True):
+    crds: tuple[_PlanEntry, ...]
+
+    @property
+    def result(self) -> Plan:
+        return Plan(
+            context=self.context,
+            server=self.server,
+            seconds=self.seconds,
+            crds=tuple(c.result for c in self.crds),
+            requests=self.requests,
+            retries=self.retries,
+        )
+
+
+class _ReportObject(_Whole, rename="camel", kw_only=True, frozen=True):
+    crds: tuple[_ReportEntry, ...]
+    dry_run: bool = False
+    interrupted: bool = False
+
+    @property
+    def result(self) -> Report:
+        return Report(
+            context=self.context,
+            server=self.server,
+            seconds=self.seconds,
+            crds=tuple(c.result for c in self.crds),
+            requests=self.requests,
+            retries=self.retries,
+            dry_run=self.dry_run,
+            interrupted=self.interrupted,
+        )
+
+
+def read_result(text: str | bytes, kind: type[_Result], *, source: str = "the text") -> _Result:
+    """A Plan or a Report out of its JSON.
+
+    Raises:
+        UsageError: it is no JSON, or something else.
+    """
+    wanted = kind.__name__
+    what = f"{source} is no {wanted.lower()} of {_COMMANDS[wanted]}"
+    if not isinstance(text, str | bytes | bytearray):
+        raise UsageError(f"{what}: it is no text but {type(text).__name__}")
+    try:
+        whole = json.loads(
+            text
+        )  # not msgspec's reader, which takes no half of a surrogate pair, as file names may have
+        head = msgspec.convert(whole, _Head)
+        if (head.api_version, head.kind) != (API_VERSION, wanted):
+            raise UsageError(f"{what}: it is a {head.api_version} {head.kind}")
+        found = msgspec.convert(whole, _PlanObject) if kind is Plan else msgspec.convert(whole, _ReportObject)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{what}: {error}") from error
+    result: Plan | Report = found.result
+    assert isinstance(result, kind)  # noqa: S101 -- for the type checker: chosen by `kind` above
+    return result
+
+
+def read_unfinished(path: str) -> tuple[Unfinished, ...]:
+    """What the run whose JSON report is in a file left to do.
+
+    Raises:
+        UsageError: the file cannot be read, is no report, or is that of a rehearsal.
+    """
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    report = read_result(text, Report, source=path)
+    if report.dry_run:
+        raise UsageError(f"{path} is the report of a rehearsal, which wrote nothing: run without it")
+    return report.unfinished

@@ -1,0 +1,229 @@
+"""The same for programs that are not async: `plan`, `run` and the rest, which block until they are done.
+
+with Cluster.from_kubeconfig() as cluster:
+    todo = plan(cluster, manifests="crds/")
+    report = run(cluster, todo)
+
+Each cluster has a thread with an event loop of its own, so all of it works beside a loop that runs already: in a
+notebook, a web application, a task queue, or a thread of an async program. Observers are called in that thread. An
+exception in the calling thread, such as Ctrl-C's, ends what runs in good order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
+
+from anyio.from_thread import start_blocking_portal
+
+from asyncmigrate._cluster.cluster import Cluster as AsyncCluster
+from asyncmigrate._engine.droppable import droppable as _droppable
+from asyncmigrate._engine.planner import plan as _plan
+from asyncmigrate._engine.retry import (
+    Attempt,
+    ErrorFilter,
+    PolicyFor,
+    Rules,
+    Tries,
+    check_call,
+    check_function,
+    is_transient,
+)
+from asyncmigrate._engine.runner import run as _run
+from asyncmigrate._engine.upgrade import after_upgrade as _after_upgrade
+from asyncmigrate._engine.upgrade import before_upgrade as _before_upgrade
+from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY
+from asyncmigrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio.from_thread import BlockingPortal
+
+__all__ = ["Cluster", "after_upgrade", "before_upgrade", "droppable", "plan", "retry", "run"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+_LAST_SECONDS = 5.0  # for what runs to end in good order when the calling thread is interrupted
+
+
+def _constructor(make: Callable[P, AsyncCluster]) -> Callable[P, Cluster]:
+    @wraps(make)
+    def constructor(*args: P.args, **kwargs: P.kwargs) -> Cluster:
+        return Cluster(make(*args, **kwargs))
+
+    return constructor
+
+
+class Cluster:
+    """One API server, and who we are to it. Use it as a context manager, from any thread.
+
+    It is made as `asyncmigrate.Cluster` is, without `from_api_client`: an ApiClient belongs to the event loop that it
+    was made in. A client that is given to `from_httpx` may be used for nothing else.
+    """
+
+    from_kubeconfig = staticmethod(_constructor(AsyncCluster.from_kubeconfig))
+    in_cluster = staticmethod(_constructor(AsyncCluster.in_cluster))
+    from_httpx = staticmethod(_constructor(AsyncCluster.from_httpx))
+    from_transport = staticmethod(_constructor(AsyncCluster.from_transport))
+
+    def __init__(self, cluster: AsyncCluster) -> None:
+        self._cluster = cluster
+        self._portal: BlockingPortal | None = None
+        self._closing: AbstractContextManager[object] | None = None
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig context, `in-cluster`, or empty for a client that the caller brought."""
+        return self._cluster.context
+
+    @property
+    def server(self) -> str:
+        """The API server's base URL."""
+        return self._cluster.server
+
+    @property
+    def opened(self) -> Any:  # noqa: ANN401, D102 -- what the async functions ask for first
+        raise UsageError("this is a cluster of asyncmigrate.sync: use the functions there, or asyncmigrate.Cluster")
+
+    def __enter__(self) -> Self:
+        if self._portal is not None:
+            raise UsageError("the cluster is open already: use it as it is, or make another one")
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal())
+            stack.callback(self._forget)
+            self._call(self._cluster.__aenter__)
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._closing is not None:
+            with self._closing:
+                self._call(partial(self._cluster.__aexit__, kind, error, traceback))
+
+    def _forget(self) -> None:
+        self._portal = self._closing = None
+
+    def _call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run it in the cluster's thread, and wait; what interrupts the wait ends it, too."""
+        if self._portal is None:
+            raise UsageError("the cluster is not open: use `with Cluster.from_...() as cluster:`")
+        ended = threading.Event()
+
+        async def body() -> T:
+            try:
+                return await function()
+            finally:
+                ended.set()
+
+        try:
+            future = self._portal.start_task_soon(body)
+        except RuntimeError as error:
+            raise UsageError(f"the cluster cannot be used here, in an observer say: {error}") from error
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                ended.wait(_LAST_SECONDS)
+            raise
+
+
+def _blocking(
+    function: Callable[Concatenate[AsyncCluster, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Cluster, P], T]:
+    @wraps(function)
+    def call(cluster: Cluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if not isinstance(cluster, Cluster):
+            raise UsageError("the cluster is none of asyncmigrate.sync: open it with asyncmigrate.sync.Cluster")
+        return cluster._call(partial(function, cluster._cluster, *args, **kwargs))  # noqa: SLF001 -- one room
+
+    return call
+
+
+plan = _blocking(_plan)
+run = _blocking(_run)
+droppable = _blocking(_droppable)
+before_upgrade = _blocking(_before_upgrade)
+after_upgrade = _blocking(_after_upgrade)
+
+
+@overload
+def retry(
+    call: Callable[[], T],
+    *,
+    policy: PolicyFor = ...,
+    retry_on: ErrorFilter = ...,
+    give_up_on: ErrorFilter = ...,
+    on_retry: Callable[[Attempt], object] | None = ...,
+) -> T: ...
+@overload
+def retry(
+    *,
+    policy: PolicyFor = ...,
+    retry_on: ErrorFilter = ...,
+    give_up_on: ErrorFilter = ...,
+    on_retry: Callable[[Attempt], object] | None = ...,
+) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+def retry(
+    call: Callable[[], T] | None = None,
+    *,
+    policy: PolicyFor = DEFAULT_POLICY,
+    retry_on: ErrorFilter = is_transient,
+    give_up_on: ErrorFilter = (),
+    on_retry: Callable[[Attempt], object] | None = None,
+) -> T | Callable[[Callable[P, T]], Callable[P, T]]:
+    """Call `call()` until it succeeds, fails for good, or its budget is spent; or decorate a function with `@retry()`.
+
+    As `asyncmigrate.retry`, which says what the arguments are. The waits are the calling thread's.
+
+    Raises:
+        UsageError: a function among the arguments is async, or a filter is none.
+        Exception: the last error of `call`.
+    """
+    rules = Rules(policy, retry_on, give_up_on, on_retry)
+    for name, function in {"call": call, **rules.functions}.items():
+        _check_sync(name, function)
+    if call is not None:
+        check_call(call)
+        return _retry(call, rules)
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        check_function(function)
+        _check_sync("the function", function)
+
+        @wraps(function)
+        def again(*args: P.args, **kwargs: P.kwargs) -> T:
+            return _retry(partial(function, *args, **kwargs), rules)
+
+        return again
+
+    return decorate
+
+
+def _retry(call: Callable[[], T], rules: Rules) -> T:
+    tries = Tries(rules)
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            asks_end, asks_again = tries.filters(error)
+            gives_up = asks_end()
+            attempt = tries.wait(error, gives_up=gives_up, retries=gives_up or asks_again())
+            if attempt is None:
+                raise
+            if rules.on_retry is not None:
+                rules.on_retry(attempt)
+        time.sleep(attempt.wait)
+
+
+def _check_sync(name: str, function: object) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise UsageError(f"{name} is async: use asyncmigrate.retry")
