@@ -38,10 +38,8 @@ test-fast: $(VENV)/.stamp ## what needs no real API server
 LOWEST := .build/lowest
 test-lowest: $(VENV)/.stamp ## unit and command tests with the lowest versions that pyproject.toml allows, in their own venv
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra httpx --no-header --no-annotate \
-	  -o $(LOWEST)/direct.txt pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/direct.txt
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -c $(LOWEST)/direct.txt --group dev
+	$(BIN)/python -m tests.lowest > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -r $(LOWEST)/requirements.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(LOWEST)/bin/python -m pytest -m "not real" tests/unit tests/command $(or $(PYTEST_ARGS),$(AT_ONCE))
 

@@ -193,3 +193,39 @@ async def test_a_pipe_that_never_ends(embedded: EmbeddedBed, number: signal.Sign
     writing = await anyio.to_thread.run_sync(os.open, pipe, os.O_WRONLY)  # returns once it is opened to be read
     await assert_ends(process, number)
     os.close(writing)
+
+
+@pytest.mark.parametrize("number", [INT, TERM])
+async def test_what_is_printed_and_nobody_reads(embedded: EmbeddedBed, number: signal.Signals) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"#" * 65536)
+    os.set_blocking(writing, True)
+    process = await anyio.open_process(
+        command("plan", "-vv", "--kubeconfig", embedded.kubeconfig()),
+        env=environment(embedded.folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writing,
+    )
+    waits = Path(f"/proc/{process.pid}/wchan")
+    # Where the kernel does not tell what a process waits for, it does once it logs its first request.
+    await until(lambda: "pipe_write" in waits.read_text() or bool(embedded.server.requests))
+    await assert_ends(process, number)
+    os.close(writing)
+    os.close(reading)
+
+
+async def test_a_token_file_on_a_disk_that_hangs(embedded: EmbeddedBed) -> None:
+    pipe = embedded.folder / "token"
+    os.mkfifo(pipe)
+    config = embedded.server.kubeconfig()
+    config["users"][0]["user"] = {"tokenFile": str(pipe)}
+    path = embedded.folder / "elsewhere"
+    path.write_text(json.dumps(config))
+    process = await start("plan", "--kubeconfig", path, home=embedded.folder)
+    writing = await anyio.to_thread.run_sync(os.open, pipe, os.O_WRONLY)  # returns once it is opened to be read
+    await assert_ends(process, INT)
+    os.close(writing)

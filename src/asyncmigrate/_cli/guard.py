@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 from anyio.abc import TaskGroup
@@ -17,6 +19,7 @@ from asyncmigrate._engine.tasks import UnwaitedThreads, open_tasks
 from asyncmigrate._rules.errors.classify import reason_of
 from asyncmigrate.errors import MigrateError
 
+_HEEDED_SECONDS = 2.0  # until the event loop must have heard of a signal; it takes milliseconds
 _REST = "run again to do the rest"
 
 
@@ -59,12 +62,38 @@ def guarded(body: Callable[[], Awaitable[Exit]], show: Show, *, advice: str = _R
     return code
 
 
+class _Watchdog:
+    """Ends the process if a signal is not heeded: the event loop may wait for whoever does not read what we print."""
+
+    def __init__(self) -> None:
+        self._timers: list[threading.Timer] = []
+
+    def watch(self, numbers: Iterable[signal.Signals]) -> None:
+        """Look at signals once asyncio does: it hears of them by its own way, and leaves the handler without work."""
+        for number in numbers:
+            signal.signal(number, self._start)
+
+    def _start(self, _number: int, _frame: object) -> None:
+        timer = threading.Timer(_HEEDED_SECONDS, os._exit, (Exit.INTERRUPTED,))
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+    def heeded(self) -> None:
+        while self._timers:
+            self._timers.pop().cancel()
+
+
 async def _stop_on_signals(tasks: TaskGroup, *, task_status: anyio.abc.TaskStatus[None]) -> None:
     # A closed terminal ends the command as SIGTERM does; under `nohup` that signal is ignored.
     hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+    numbers = (signal.SIGINT, signal.SIGTERM, *hangup)
+    watchdog = _Watchdog()
+    with anyio.open_signal_receiver(*numbers) as signals:
+        watchdog.watch(numbers)
         task_status.started()
         async for _ in signals:
+            watchdog.heeded()
             tasks.cancel_scope.cancel()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import ssl
@@ -37,7 +38,8 @@ async def credentials_of(choice: Choice, *, stdin_is_taken: bool, newer: dict[st
         ConfigError: they cannot be had.
     """
     user, cluster = choice.user, choice.cluster
-    token = _token(user)
+    # In a thread: what is mounted may hang. Who waits is bounded by our caller.
+    token = await asyncio.get_running_loop().run_in_executor(None, _token, user)
     if not token and user.exec is not None:
         told = _cluster_for_plugins(cluster) if user.exec.provide_cluster_info else None
         found = await run_plugin(user.exec, told, stdin_is_taken=stdin_is_taken)
