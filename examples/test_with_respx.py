@@ -19,22 +19,22 @@ ABSENT = {
 }
 
 
-async def is_new(client: httpx.AsyncClient, name: str) -> bool:
-    """Tell whether the cluster does not have a CRD yet."""
+async def is_absent(client: httpx.AsyncClient, name: str) -> bool:
+    """Tell whether the cluster does not have a CRD."""
     async with Cluster.from_httpx(client) as cluster:
         found = await plan(cluster, names=name)
-    return bool(found.by_decision("new"))
+    return [crd.reason for crd in found.crds] == ["NotFound"]
 
 
 @respx.mock(base_url="https://api.example.com")
-def test_a_crd_that_is_not_there_is_new(respx_mock: respx.MockRouter) -> None:
+def test_a_crd_that_is_not_there_is_absent(respx_mock: respx.MockRouter) -> None:
     """One request, no wait."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com"
     route = respx_mock.get(path).respond(404, json=ABSENT)
 
     async def ask() -> bool:
         async with httpx.AsyncClient(base_url="https://api.example.com") as client:
-            return await is_new(client, "widgets.example.com")
+            return await is_absent(client, "widgets.example.com")
 
     assert anyio.run(ask)
     assert route.call_count == 1

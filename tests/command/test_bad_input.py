@@ -207,7 +207,7 @@ async def test_what_is_no_manifest_is_exit_2(
 
 
 STEER = "\x1b[2J\x9b1m\x07\u202e\r\nforged"
-UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]|^forged", re.MULTILINE)
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2028]|^forged", re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ async def test_a_move_that_is_made_again_after_a_restore_is_waited_for_anew(embe
     async def move_again() -> None:
         await anyio.sleep(1.2)
         await bed.restore(saved)
-        bed.server.advance(5)
+        bed.server.advance(10)
         await grow(bed, before, 20)
         await bed.apply_crd(after, settled=False)
 
@@ -181,7 +181,7 @@ async def test_a_move_that_is_made_again_after_a_restore_is_waited_for_anew(embe
     async with bed.cluster() as cluster, anyio.create_task_group() as tasks:
         made = await plan(cluster, names=[f"widgets.{bed.group}"])
         tasks.start_soon(move_again)
-        report = await run(cluster, made, settle=2.5, observers=[note])
+        report = await run(cluster, made, settle=6, observers=[note])
     assert len(waits) == 2
     assert report.crds[0].outcome is Outcome.MIGRATED
 

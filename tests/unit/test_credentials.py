@@ -151,7 +151,9 @@ async def test_a_plugin_ends_with_who_waits_for_it(embedded: EmbeddedBed) -> Non
 async def test_a_plugin_ends_with_the_command(embedded: EmbeddedBed, number: signal.Signals) -> None:
     path, pids = hung_plugin(embedded)
     args = command("plan", "--kubeconfig", path)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by all children too
     process = await anyio.open_process(args, env=environment(embedded.folder), stderr=subprocess.PIPE)
+    signal.signal(signal.SIGHUP, before)
     await until_there(pids)
     began = anyio.current_time()
     process.send_signal(number)

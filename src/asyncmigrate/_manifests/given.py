@@ -66,7 +66,7 @@ def sources_of(manifests: Manifests) -> list[Source]:
 
 def _source(manifest: object, name: str) -> Source:
     match manifest:
-        case Text():
+        case Text() | Place():
             return manifest
         case bytes():
             return Text(name, manifest)
