@@ -28,6 +28,38 @@ async def test_an_empty_flag_is_exit_2_and_not_ignored(embedded: EmbeddedBed, fl
     assert embedded.server.requests == []
 
 
+@pytest.mark.parametrize("value", [" ", "\t", "jane "])
+async def test_whom_to_act_as_is_not_blank(embedded: EmbeddedBed, value: str) -> None:
+    """HTTP takes blanks off, and of a name that is blank nothing is left: the request would be the admin's own."""
+    ended = await asyncmigrate("plan", "--kubeconfig", embedded.kubeconfig(), "--as", value, home=embedded.folder)
+    assert ended.code in {2, 4}
+    config = embedded.server.kubeconfig()
+    config["users"][0]["user"]["as"] = value
+    path = embedded.folder / "config"
+    path.write_text(json.dumps(config))
+    ended = await asyncmigrate("plan", "--kubeconfig", path, home=embedded.folder)
+    assert ended.code == 4
+    assert "Impersonate-User is blank, or has blanks around it" in ended.error
+    assert embedded.server.requests == []
+
+
+async def test_whom_to_act_as_may_be_an_environment_variable(embedded: EmbeddedBed) -> None:
+    args = ("plan", "--kubeconfig", embedded.kubeconfig())
+    ended = await asyncmigrate(*args, home=embedded.folder, env={"ASYNCMIGRATE_AS": "nobody"})
+    assert ended.code == 4
+    assert {seen.user for seen in embedded.server.requests} == {"nobody"}
+
+
+@pytest.mark.parametrize("name", ["AS", "AS_GROUP", "AS_UID", "TOKEN", "CONTEXT", "KUBECONFIG", "SERVER", "USER"])
+@pytest.mark.parametrize("value", ["", " "])
+async def test_an_empty_variable_is_exit_2_and_not_ignored(embedded: EmbeddedBed, name: str, value: str) -> None:
+    env = {"KUBECONFIG": str(embedded.kubeconfig()), f"ASYNCMIGRATE_{name}": value}
+    ended = await asyncmigrate("run", "-y", home=embedded.folder, env=env)
+    assert ended.code == 2
+    assert f"ASYNCMIGRATE_{name} is empty" in ended.err
+    assert embedded.server.requests == []
+
+
 @pytest.mark.parametrize("args", [("-n", "default"), ("--namespace=default",)])
 async def test_a_namespace_is_refused(embedded: EmbeddedBed, args: tuple[str, ...]) -> None:
     ended = await asyncmigrate("run", "-y", *args, "--kubeconfig", embedded.kubeconfig(), home=embedded.folder)

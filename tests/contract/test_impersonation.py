@@ -13,7 +13,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from asyncmigrate import Cluster, Decision, plan, run
 from asyncmigrate._cluster.transport import Request
 from asyncmigrate.errors import ForbiddenError
-from tests.bed.bed import Bed, RealBed
+from tests.bed.bed import Bed, EmbeddedBed, RealBed
 from tests.bed.scenes import crd, obj
 from tests.command.runner import asyncmigrate
 
@@ -121,6 +121,17 @@ async def test_the_default_headers_of_a_callers_api_client_arrive(bed: Bed) -> N
     async with ApiClient(configuration) as client:
         client.set_default_header("Impersonate-User", "jane")
         assert (await who(Cluster.from_api_client(client)))["username"] == "jane"
+
+
+async def test_a_default_header_that_is_set_later_goes_along_from_then_on(embedded: EmbeddedBed) -> None:
+    configuration = Configuration(host=embedded.url)
+    configuration.api_key["BearerToken"] = "Bearer admin-token"
+    async with ApiClient(configuration) as client, Cluster.from_api_client(client) as cluster:
+        await plan(cluster)
+        client.set_default_header("Impersonate-User", "upgrader")
+        with pytest.raises(ForbiddenError):
+            await plan(cluster)
+    assert [seen.user for seen in embedded.server.requests] == ["admin", "upgrader"]
 
 
 async def test_the_flags_of_the_command_arrive(bed: Bed) -> None:

@@ -34,6 +34,20 @@ async def planned(bed: EmbeddedBed, **how: Any) -> Plan:  # noqa: ANN401 -- keyw
         return await plan(cluster, **how)
 
 
+async def test_who_comes_after_one_that_raises_is_told_the_same_event(stale: EmbeddedBed) -> None:
+    def raises(event: Event) -> None:
+        if type(event) is RunFinished:
+            raise LookupError
+
+    reports: list[Event] = []
+    async with Cluster.from_kubeconfig(stale.kubeconfig()) as cluster:
+        todo = await plan(cluster)
+        with pytest.raises(LookupError):
+            await run(cluster, todo, observers=[raises, reports.append])
+    assert isinstance(reports[-1], RunFinished)
+    assert reports[-1].report.ok
+
+
 async def async_observer(event: Event) -> None:
     del event
 

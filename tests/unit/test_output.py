@@ -219,6 +219,9 @@ def test_the_live_display_keeps_bar_and_failures_at_any_width(width: int) -> Non
     [
         (["plan", "-o", "json", "--bogus"], {}, Format.JSON),
         (["plan", "-ojson"], {}, Format.JSON),
+        (["run", "-yo", "json"], {}, Format.JSON),
+        (["run", "-yqojson"], {}, Format.JSON),
+        (["plan", "-foo", "json"], {}, Format.TABLE),
         (["plan", "-o=yaml"], {}, Format.YAML),
         (["plan", "--output=yaml"], {}, Format.YAML),
         (["plan", "--output", "yaml", "-o", "json"], {}, Format.JSON),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -196,3 +197,26 @@ async def test_a_probing_lane_sends_one_at_a_time_and_no_fresh_job_without_a_ret
         pool.add(lane, done.job("last"))
         pool.probe(lane, probing=False)
         await done.reach(7)
+
+
+def test_timers_act_under_asyncio_run_too() -> None:
+    """Only anyio.run sets what anyio.current_time needs in a timer's callback."""
+    failures: list[dict[str, object]] = []
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        pool, done, never = Pool(8), Done(), anyio.Event()
+        async with pool.crew():
+            for number in range(7):  # an eighth is kept, so that the next one waits until these are known to be long
+                pool.add(pool.lane(), done.job(f"hangs-{number}", until=never))
+            await anyio.wait_all_tasks_blocked()
+            pool.add(pool.lane(), done.job("other"))
+            held = pool.lane()
+            loop.call_soon(lambda: pool.hold(held, held=True))
+            await done.reach(1)
+            never.set()
+        return done.names
+
+    assert asyncio.run(main()) == ["other"]
+    assert not failures

@@ -33,6 +33,13 @@ def test_the_keywords_are_those_of_run() -> None:
     ]
 
 
+async def test_no_manifests_are_not_all_crds(stale: EmbeddedBed) -> None:
+    async with Cluster.from_kubeconfig(stale.kubeconfig()) as cluster:
+        with pytest.raises(UsageError, match="manifests is None"):
+            await before_upgrade(cluster, None)
+    assert stale.server.requests == []
+
+
 async def test_it_migrates_and_tells_observers_of_both_halves(stale: EmbeddedBed) -> None:
     seen: list[Event] = []
     async with Cluster.from_kubeconfig(stale.kubeconfig()) as cluster:

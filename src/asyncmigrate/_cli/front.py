@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from asyncmigrate._cli import interrupts
 from asyncmigrate._cli.completing import COMPLETE_VARIABLE, hush
+from asyncmigrate._cli.options import CONNECTION_WORDS
 from asyncmigrate._cli.output_options import OutputOptions, format_of
 
 PREFIX = "ASYNCMIGRATE"
@@ -47,6 +48,7 @@ class Front(click.Group):
         else:
             warn_of_unknown(self, os.environ)
         try:
+            refuse_empty(self, os.environ)
             code = super().main(arguments, name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
             self._fail(error, arguments)
@@ -104,6 +106,18 @@ def warn_of_unknown(group: click.Group, environment: Mapping[str, str]) -> None:
         alike = difflib.get_close_matches(name, known, 1)
         meant = f"; did you mean {alike[0]}?" if alike else ""
         click.echo(f"warning: the environment variable {name} is not known{meant}", err=True)
+
+
+def refuse_empty(group: click.Group, environment: Mapping[str, str]) -> None:
+    """Refuse a variable that is empty and says which cluster, or as whom: click takes it for one that is not set.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    params = [p for command in group.commands.values() for p in command.params if p.name in CONNECTION_WORDS]
+    for name in sorted({_variable(p.name) for p in params if p.name}):
+        if not environment.get(name, "set").strip():
+            raise click.UsageError(f"the environment variable {name} is empty: unset it, or say which")
 
 
 def open_streams() -> None:

@@ -44,7 +44,7 @@ class Word(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        if not value:
+        if not str(value).strip():
             self.fail("it is empty: leave it out, or say which", param, ctx)
         return str(value)
 
@@ -108,7 +108,12 @@ def _bundle(into: str, kind: Callable[..., object], fields: dict[str, str]) -> C
     return decorate
 
 
-_CONNECTION_FIELDS = tuple(field for field in Connection.__struct_fields__ if field != "reads_stdin")
+# The parameter of each field; it has the name of its flag, for so has its environment variable.
+_CONNECTION_PARAMS = {f: f for f in Connection.__struct_fields__ if f != "reads_stdin"} | {
+    "as_user": "as",
+    "as_groups": "as_group",
+}
+CONNECTION_WORDS = frozenset(_CONNECTION_PARAMS.values()) - {"request_timeout"}
 _CONNECTION = (
     click.option(
         "--kubeconfig", metavar="FILE", type=Word(), help="Default: $KUBECONFIG, ~/.kube/config, or the pod's."
@@ -118,8 +123,8 @@ _CONNECTION = (
     click.option("--user", metavar="NAME", type=Word(), help="The kubeconfig user, instead of the context's."),
     click.option("-s", "--server", metavar="URL", type=Word(), help="The API server, instead of the cluster's."),
     click.option("--token", metavar="TOKEN", type=Word(), help="A bearer token, instead of the user's credentials."),
-    click.option("--as", "as_user", metavar="USER", type=Word(), help="Act as this user, with this user's rights."),
-    click.option("--as-group", "as_groups", metavar="GROUP", type=Word(), multiple=True, help="And group. Repeatable."),
+    click.option("--as", "as", metavar="USER", type=Word(), help="Act as this user, with this user's rights."),
+    click.option("--as-group", metavar="GROUP", type=Word(), multiple=True, help="And group. Repeatable."),
     click.option("--as-uid", metavar="UID", type=Word(), help="And uid."),
     click.option(
         "--request-timeout",
@@ -134,7 +139,7 @@ _CONNECTION = (
 
 def connection(command: F) -> F:
     """--kubeconfig, --context, --cluster, --user, -s, --token, --as, --as-group, --as-uid, --request-timeout."""
-    command = _bundle("connection", _connection, {n: n for n in _CONNECTION_FIELDS})(command)
+    command = _bundle("connection", _connection, _CONNECTION_PARAMS)(command)
     for option in reversed(_CONNECTION):
         command = option(command)
     # kubectl has it, and some people give it everywhere.
@@ -157,7 +162,7 @@ def _connection(*, request_timeout: float, **words: Any) -> Connection:  # noqa:
 
 def connection_of(params: dict[str, Any]) -> Connection:
     """The connection that a command line names so far, for its completion."""
-    taken = {name: params.get(name) for name in _CONNECTION_FIELDS}
+    taken = {field: params.get(name) for field, name in _CONNECTION_PARAMS.items()}
     return _connection(**taken | {"as_groups": taken["as_groups"] or ()})
 
 

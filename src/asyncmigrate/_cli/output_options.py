@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ import click
 import msgspec
 
 from asyncmigrate._cli.options import _bundle
+
+# -o, alone or after flags that take no value: -o json, -ojson, -qo json.
+_BUNDLE = re.compile(r"-[Rqvy]*o(.*)", re.DOTALL)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,10 +87,10 @@ def format_of(arguments: list[str], environment: Mapping[str, str]) -> Format:
     for position, argument in enumerate(arguments):
         if argument == "--":
             break
-        if argument in {"-o", "--output"}:
+        if argument == "--output":
             found = next(iter(arguments[position + 1 :]), "")
         elif argument.startswith("--output="):
             found = argument.partition("=")[2]
-        elif argument.startswith("-o") and not argument.startswith("--"):
-            found = argument[2:].removeprefix("=")
+        elif bundle := _BUNDLE.match(argument):
+            found = bundle[1].removeprefix("=") or next(iter(arguments[position + 1 :]), "")
     return Format(found) if found in set(Format) else Format.TABLE

@@ -114,7 +114,7 @@ class Show:
 
     def error_document(self, message: str, *, code: int, reason: str) -> None:
         """With -o json or yaml an error is a document on stdout too, unless that has one already."""
-        if self.options.format.is_document and not self._has_document:
+        if self.options.format.is_document and self.options.report is None and not self._has_document:
             self._has_document = True
             click.echo(self._as_asked(error_json(message, code=code, reason=reason)))
 

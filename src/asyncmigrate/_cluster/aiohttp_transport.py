@@ -45,6 +45,7 @@ class Access:
         ask: brings that header for each request, in its place.
         certificate: the client certificate in `trust`, to tell whether it is another one.
         headers: sent with every request, such as whom to act as; a name may be there several times.
+        ask_headers: brings more of them for each request, each name once.
         proxy: the address of the proxy that was named for this cluster; empty for what the environment says.
         proxy_headers: what that proxy is sent besides.
         connector: a caller's connections, left open on close; None makes new ones.
@@ -57,6 +58,7 @@ class Access:
     ask: Callable[[], Awaitable[str | None]] | None = None
     certificate: bytes = field(default=b"", repr=False)
     headers: Headers = ()
+    ask_headers: Callable[[], Headers] | None = None
     proxy: str = field(default="", repr=False)
     proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)
     connector: aiohttp.BaseConnector | None = None
@@ -139,6 +141,8 @@ class AiohttpTransport:
 
     async def _exchange(self, request: Request, authorization: str | None, within: float | None) -> Response:
         headers = request.headers
+        if self._access.ask_headers is not None:
+            headers = {**headers, **dict(self._access.ask_headers())}
         if authorization:
             headers = {**headers, "Authorization": authorization}
         try:

@@ -32,6 +32,9 @@ class Impersonation(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError("groups, a uid or extra fields to act with, and no user to act as")
         for name, value in self.headers:
             check_header(value, f"the value of {name}")
+            # HTTP takes blanks off both ends: of " " nothing is left, and the request is our own again.
+            if value != value.strip() or not value:
+                raise ConfigError(f"the value of {name} is blank, or has blanks around it")
 
     @property
     def headers(self) -> Headers:
@@ -60,9 +63,9 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         words = {name: getattr(self, name) for name in self.__struct_fields__ if name != "as_groups"}
         # It may come from a variable that is not set: to ignore it would be to act as somebody else than was meant.
-        if empty := [name for name, word in words.items() if word == ""]:
+        if empty := [name for name, word in words.items() if isinstance(word, str) and not word.strip()]:
             raise UsageError(f"{empty[0]} is empty: leave it out, or say which")
-        if "" in (self.as_groups or ()):
+        if not all(group.strip() for group in self.as_groups or ()):
             raise UsageError("as_groups has an empty group")
 
     def impersonation(self, theirs: Impersonation) -> Impersonation:

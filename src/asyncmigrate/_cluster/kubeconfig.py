@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +174,7 @@ async def open_api_client(api_client: ApiClient) -> OpenCluster:
         server=read_server(configuration.host),
         tls_server_name=rest.server_hostname or "",
         ask=ask,
-        headers=_default_headers(api_client),
+        ask_headers=partial(_default_headers, api_client),
         proxy=rest.proxy or "",
         proxy_headers=proxy_headers,
         connector=rest.pool_manager.connector,

@@ -31,20 +31,28 @@ class Observers:
         self._observers = list(given)
 
     def emit(self, event: Event) -> None:
-        for observer in self._observers:
+        raised: list[BaseException] = []
+        for observer in tuple(self._observers):
             try:
-                answer: object = observer(event)
-            except Exception as error:
+                self._tell(observer, event)
+            except BaseException as error:  # noqa: BLE001 -- raised below, once the others know: it may be the last event
                 self._observers.remove(observer)  # the others are still told how it ends
-                error.add_note(f"raised by the observer {_name(observer)}, on {type(event).__name__}")
-                if isinstance(error, MigrateError):
-                    raise RuntimeError(f"the observer {_name(observer)} raised: {error}") from error  # noqa: TRY004 -- see above
-                raise
-            if answer is not None and inspect.isawaitable(answer):
-                self._observers.remove(observer)
-                if inspect.iscoroutine(answer):
-                    answer.close()  # it would warn that nobody awaited it
-                raise RuntimeError(f"the observer {_name(observer)} returned an awaitable, which nobody awaits")
+                raised.append(error)
+        if raised:
+            raise raised[0]
+
+    def _tell(self, observer: Callable[[Event], object], event: Event) -> None:
+        try:
+            answer: object = observer(event)
+        except Exception as error:
+            error.add_note(f"raised by the observer {_name(observer)}, on {type(event).__name__}")
+            if isinstance(error, MigrateError):
+                raise RuntimeError(f"the observer {_name(observer)} raised: {error}") from error  # noqa: TRY004 -- see above
+            raise
+        if answer is not None and inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()  # it would warn that nobody awaited it
+            raise RuntimeError(f"the observer {_name(observer)} returned an awaitable, which nobody awaits")
 
 
 def _is_async(observer: Callable[..., object]) -> bool:

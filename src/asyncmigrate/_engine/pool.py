@@ -30,6 +30,11 @@ from asyncmigrate.errors import MigrateError
 T = TypeVar("T")
 
 
+def _now() -> float:
+    """The loop's time, as anyio has it; anyio.current_time does not work in a timer's callback under asyncio.run."""
+    return asyncio.get_running_loop().time()
+
+
 class LaneClosedError(MigrateError):
     """A call was dropped with its lane."""
 
@@ -118,7 +123,7 @@ class Pool:
 
     def add_later(self, wait: float, lane: Lane, job: Job) -> None:
         """Queue a job in `wait` seconds."""
-        due = anyio.current_time() + wait
+        due = _now() + wait
         lane.ready.later += 1
         heapq.heappush(self._waiting, (due, next(self._number), lane, job))
         if self._waiting[0][0] == due:
@@ -179,7 +184,7 @@ class Pool:
     def _look_at(self, lane: Lane) -> None:
         """Give permits, if a lane wants one by now that did not want any before."""
         if self._share.wait(lane, waits=lane.wants):
-            self._give_permits(anyio.current_time())
+            self._give_permits(_now())
 
     def _give_permits(self, now: float, *, workers: int = 0) -> None:
         """Give what may be given; so many workers come for it without being told."""
@@ -196,7 +201,7 @@ class Pool:
 
     def _aged(self) -> None:
         self._aging = None
-        self._give_permits(anyio.current_time())
+        self._give_permits(_now())
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -235,7 +240,7 @@ class Pool:
 
     async def _keep_time(self) -> None:
         while True:
-            wait = self._waiting[0][0] - anyio.current_time() if self._waiting else math.inf
+            wait = self._waiting[0][0] - _now() if self._waiting else math.inf
             if wait > 0:
                 self._sooner = anyio.Event()
                 with anyio.move_on_after(wait):

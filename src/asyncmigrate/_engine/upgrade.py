@@ -13,6 +13,7 @@ from asyncmigrate._manifests.given import Manifests
 from asyncmigrate._options import RunOptions
 from asyncmigrate._results.report import Report
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
+from asyncmigrate.errors import UsageError
 from asyncmigrate.events import Observer
 
 
@@ -57,11 +58,14 @@ async def before_upgrade(
         how: as in `run`.
 
     Raises:
+        UsageError: manifests is None: that would mean all CRDs of the cluster.
         BlockedError: CRDs are blocked, and nothing was written; it carries the plan. With `skip_blocked` the others are
             migrated first, and IncompleteError tells of those that are blocked.
         IncompleteError: something failed; it carries the report.
         MigrateError: what `plan` and `run` raise.
     """
+    if manifests is None:
+        raise UsageError("manifests is None: give those that are to be applied, or call after_upgrade for all CRDs")
     return await _upgrade(
         cluster,
         manifests,
