@@ -131,4 +131,6 @@ def _item(column: Column, found: Cell, *, is_first: bool) -> Text:
     if is_first:
         return said
     title = column.title.lower()
+    if found.text == "1":
+        title = title.removesuffix("s")
     return said.append(f" {title}") if column.right else Text(f"{title} ").append_text(said)
