@@ -118,9 +118,10 @@ async def test_a_report_that_is_lost_in_the_end_is_an_error_and_the_table_is_sho
 ) -> None:
     names = scene(embedded.server, embedded.group)
     args = ("plan", "--report", "/dev/full", "--kubeconfig", embedded.kubeconfig())
-    ended = await asyncmigrate(*args, home=tmp_path)
-    assert (ended.code, len(ended.out.splitlines())) == (1, len(names))
-    assert ended.error == "error: the report cannot be written to /dev/full: No space left on device"
+    for form in ("table", "json"):
+        ended = await asyncmigrate(*args, "-o", form, home=tmp_path)
+        assert (ended.code, len(ended.out.splitlines())) == (1, len(names))
+        assert ended.error == "error: the report cannot be written to /dev/full: No space left on device"
 
 
 ERRORS: list[tuple[str, int, str, str]] = [

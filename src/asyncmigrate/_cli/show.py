@@ -45,7 +45,7 @@ class Show:
     def __init__(self, options: OutputOptions) -> None:
         self.options = options
         self._color = Color(options.color)
-        self._has_document = False  # stdout has one, and must not get another
+        self._has_result = False  # stdout has a result, and must not get a document after it
 
     def check(self) -> None:
         """Say before the work begins what could not be written at its end.
@@ -71,8 +71,8 @@ class Show:
     def result(self, result: Result, *, drop: bool = False) -> None:
         """Print a result, and write it to the file of --report. `drop`: the plan was asked about a version."""
         options = self.options
+        self._has_result = True
         if options.report is None and options.format.is_document:
-            self._has_document = True
             click.echo(self._document(result))
             return
         try:
@@ -114,8 +114,8 @@ class Show:
 
     def error_document(self, message: str, *, code: int, reason: str) -> None:
         """With -o json or yaml an error is a document on stdout too, unless that has one already."""
-        if self.options.format.is_document and self.options.report is None and not self._has_document:
-            self._has_document = True
+        if self.options.format.is_document and not self._has_result:
+            self._has_result = True
             click.echo(self._as_asked(error_json(message, code=code, reason=reason)))
 
     @property
