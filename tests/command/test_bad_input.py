@@ -121,6 +121,33 @@ async def test_a_forbidden_user_is_exit_4(bed: Bed, tmp_path: Path) -> None:
     assert [(c["decision"], c["reason"]) for c in named.json["crds"]] == [("failed", "Forbidden")]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@127.0.0.1:1/x",
+        "http://user:hun/hunter2@127.0.0.1:1/x",
+        "http://user:hun#hunter2@127.0.0.1:1/x",
+        "http://user:hun?hunter2@127.0.0.1:1/x",
+        "http://user:hunter2/x@127.0.0.1:1/x",
+        "http://user:hunter2@[::/x",
+        "http://127.0.0.1:1/x?token=hunter2",
+        "ftp://user:hunter2@127.0.0.1/x",
+        " http://user:hunter2@127.0.0.1:1/x",
+        " http://user:hunter2@127.0.0.1:1/" + "x" * 5000,
+    ],
+)
+@pytest.mark.parametrize("words", [("plan",), ("droppable", "widgets.example.com")], ids=lambda w: w[0])
+async def test_a_password_in_the_url_of_a_manifest_is_not_shown(
+    embedded: EmbeddedBed, tmp_path: Path, words: tuple[str, ...], url: str
+) -> None:
+    for output in ((), ("-o", "json")):
+        kubeconfig = ("--kubeconfig", embedded.kubeconfig())
+        ended = await asyncmigrate(*words, "-f", url, *output, *kubeconfig, home=tmp_path)
+        assert ended.code != 0
+        assert ended.error or ended.out
+        assert "hunter2" not in ended.out + ended.error
+
+
 def write(folder: Path, manifest: object) -> Path:
     path = folder / "manifest.json"
     path.write_text(json.dumps(manifest))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +13,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from aiohttp import web
 
+from asyncmigrate._cli.completing import SHELLS
 from tests.bed.bed import EmbeddedBed
 from tests.bed.scenes import crd
 from tests.command.runner import asyncmigrate, command, environment
@@ -91,6 +95,65 @@ async def test_below_kubectl_we_are_called_so(path: str, tmp_path: Path) -> None
 async def test_kubectl_finds_us(embedded: EmbeddedBed, live: dict[str, str], path: str, tmp_path: Path) -> None:
     done = await run(["kubectl", "__complete", "asyncmigrate", "plan", "wid"], tmp_path, PATH=path, **live)
     assert done.stdout.decode().splitlines() == [f"widgets.{embedded.group}", ":4"]
+
+
+EVIL = (
+    *("a$(touch PWN)", "a`touch PWN`", "a;x", "a b", "a'", 'a"', "a\\x", "a~", "a*", "a{b,c}"),
+    *("a&", "a|b", "a>b", "a#", "a!", "-a", "=a", "%a", "~a", ""),
+    *("a\x1b]0;x\x07", "a\x9b31m", "a\u202eb", "a\nforged", "a\tb", "a\x7f", "a\u2066"),
+)
+GOOD = (
+    *("arn:aws:eks:eu-west-1:1234:cluster/a", "default/api-x:6443/kube:admin", "gke_p_z_c"),
+    *("me@a.example.com", "a=1,b+c%d"),
+)
+
+
+@pytest.mark.parametrize("option", ["context", "cluster", "user"])
+@pytest.mark.parametrize("shell", [*SHELLS, "kubectl"])
+async def test_names_of_a_kubeconfig_that_a_shell_would_not_take_as_they_are_are_no_completions(
+    path: str, tmp_path: Path, shell: str, option: str
+) -> None:
+    named = [{"name": name, option: {}} for name in (*EVIL, *GOOD)]
+    (tmp_path / "config").write_text(json.dumps({f"{option}s": named}))
+    assert await completed(shell, ["plan", f"--{option}", ""], path, tmp_path) == sorted(GOOD)
+
+
+@pytest.mark.parametrize("shell", [*SHELLS, "kubectl"])
+async def test_names_of_crds_that_no_api_server_takes_are_no_completions(path: str, tmp_path: Path, shell: str) -> None:
+    good = "widgets.example.com"
+    names = [*(f"{name}.example.com" for name in EVIL), good]
+    names += [f"x\n{good}", f"{good}\n", f"{good}/x", "A.example.com", "a..b"]
+    items = [{"metadata": {"name": name, "uid": "u", "resourceVersion": "1"}} for name in names]
+    page = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": "5"}}
+    body = json.dumps(page | {"items": items}).encode()
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    server = await asyncio.get_running_loop().create_server(web.Server(answer), "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        (tmp_path / "config").write_text("{}")
+        found = await completed(shell, ["plan", "--server", address, ""], path, tmp_path)
+    finally:
+        server.close()
+    assert found == [good]
+
+
+async def completed(shell: str, words: list[str], path: str, home: Path) -> list[str]:
+    """The completions of the last word, as a shell gets them."""
+    env = {"KUBECONFIG": str(home / "config"), "PATH": path}
+    if shell == "kubectl":
+        done = await run(["kubectl_complete-asyncmigrate", *words], home, **env)
+        assert done.stdout.endswith(b":4\n")
+        return done.stdout.decode().split("\n")[:-2]
+    line = " ".join(["asyncmigrate", *words])
+    asked = {"COMP_WORDS": line, "COMP_CWORD": "" if shell == "fish" else str(len(words))}
+    done = await run(command(), home, _ASYNCMIGRATE_COMPLETE=f"{shell}_complete", **asked, **env)
+    lines = done.stdout.decode().removesuffix("\n").split("\n")
+    if shell == "zsh":  # three lines each: its type, its value with colons escaped, its help
+        return [line.replace("\\:", ":") for line in lines[1::3]]
+    return [line.partition(",")[2] for line in lines]
 
 
 async def test_bash_completes_what_is_live(

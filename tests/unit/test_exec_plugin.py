@@ -190,6 +190,22 @@ async def test_a_plugin_that_fails_is_one_line_of_ours(embedded: EmbeddedBed) ->
     assert ended.err == f"first\ntoken expired\n{ended.error}\n"
 
 
+async def test_what_a_plugin_repeats_of_a_proxy_s_password_is_in_no_error(embedded: EmbeddedBed) -> None:
+    script = 'printf %s "$KUBERNETES_EXEC_INFO" >&2; exit 3'
+    path = kubeconfig(embedded, script, provideClusterInfo=True)
+    config = json.loads(path.read_text())
+    for filler in (0, 420, 440):  # the URL as a whole, and cut in its credentials
+        config["clusters"][0]["cluster"]["proxy-url"] = "http://user:hunter2@proxy.example.com:1"
+        config["clusters"][0]["cluster"]["extensions"] = [
+            {"name": "client.authentication.k8s.io/exec", "extension": "x" * filler}
+        ]
+        path.write_text(json.dumps(config))
+        with pytest.raises(ConfigError) as caught:
+            await open_kubeconfig(path)
+        assert "plugin returned 3. " in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
 async def test_a_plugin_that_prints_without_end_is_given_up(embedded: EmbeddedBed) -> None:
     with pytest.raises(ConfigError, match="prints more than 1,048,576 bytes"), anyio.fail_after(20):
         await open_kubeconfig(kubeconfig(embedded, "exec yes"))

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asyncmigrate import Cluster, plan
+from asyncmigrate._cluster.given_kubeconfig import given_kubeconfig
 from asyncmigrate._cluster.identity import Overrides
 from asyncmigrate._cluster.kubeconfig import open_kubeconfig
 from asyncmigrate._cluster.kubeconfig_choice import Choice, choose
@@ -77,7 +79,17 @@ def test_a_broken_file_among_several_is_an_error_that_names_it(monkeypatch: pyte
     good, broken = write(tmp_path / "good", config()), tmp_path / "broken"
     monkeypatch.setenv("KUBECONFIG", f"{good}{os.pathsep}{broken}")
     for text, words in (
-        (f"users: [{{name: u, user: {{token: {SECRET}\n", "not valid YAML at line 2"),
+        (
+            f"users: [{{name: u, user: {{token: {SECRET}\n",
+            "not valid YAML at line 2, column 1: what is there is not shown",
+        ),
+        (f"users:\n- name: u\n  user: {{token: *{SECRET}}}\n", "not valid YAML at line 3, column 17: what is there"),
+        (f"users: [{{name: u, user: {{token: !{SECRET} }}}}]", "not valid YAML at line 1, column 33: what is there"),
+        (
+            f"users: [{{name: u, user: {{token: &{SECRET} 1, a: &{SECRET} 2, b: %{SECRET}}}}}]",
+            "not valid YAML at line 1",
+        ),
+        (f"users: [{{name: u, user: {{token: !!python/object:{SECRET} a}}}}]", "not valid YAML at line 1"),
         (f"users: {SECRET}", "not a usable kubeconfig: Expected `array`, got `str`"),
         (SECRET, "not a usable kubeconfig: Expected `object`, got `str`"),
         (f"users: [{{name: 1, user: {{token: {SECRET}}}}}]", "Expected `str`, got `int`"),
@@ -89,6 +101,23 @@ def test_a_broken_file_among_several_is_an_error_that_names_it(monkeypatch: pyte
             Source(None).read()
         assert str(broken) in str(caught.value)
         assert words in str(caught.value)
+        assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"!!{tag} {SECRET}é" for tag in ("int", "float", "bool", "timestamp", "binary", "set")),
+        "2026-02-31",
+        "!!int ''",
+    ],
+)
+def test_a_value_that_is_not_what_its_tag_says_is_one_line(tmp_path: Path, value: str) -> None:
+    text = f"clusters: []\nusers: [{{name: u, user: {{token: {value}}}}}]\n"
+    (tmp_path / "config").write_text(text)
+    for read in (Source(tmp_path / "config").read, partial(given_kubeconfig, text)):
+        with pytest.raises(ConfigError, match="not valid YAML") as caught:
+            read()
         assert SECRET not in str(caught.value)
 
 

@@ -145,11 +145,25 @@ def test_what_a_server_does_wrong_is_told_in_a_line(site: Site, answer: bytes, w
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "http://user:hunter2@127.0.0.1:1/",
+        "http://user:hunter2/@127.0.0.1:1/",
+        "ftp://user:hunter2@127.0.0.1/",
+        "http://user:hunter2@[::/",
+    ],
+)
+def test_a_redirect_s_password_is_in_no_error(site: Site, target: str) -> None:
+    site.answer = lambda _: f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+    assert "hunter2" not in told(site.url())
+
+
+@pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:abc/", "Port could not be cast to integer value as 'abc'"),
-        ("http://127.0.0.1:99999/", "Port out of range"),
-        ("http://[::1/", "Invalid IPv6 URL"),
+        ("http://127.0.0.1:abc/", "its port is no number up to 65535"),
+        ("http://127.0.0.1:99999/", "its port is no number up to 65535"),
+        ("http://[::1/", "its host name is malformed"),
         ("http:///x", "no host given"),
         ("http://a\x1b[0m\nb/", ""),
         ("http://a" + "b" * 300 + ".example/", ""),

@@ -301,6 +301,16 @@ ELSEWHERE: list[tuple[int, dict[str, str], str, str]] = [
     (302, {"Location": LOGIN}, "", "answers 302 with a redirect to https://login.example.test/"),
     (307, HTML, "<html>", "answers 307 with a redirect to nowhere"),
     (308, {"Location": "/login"}, "", "answers 308 with a redirect to /login"),
+    (302, {"Location": "http://user:secret@sso/"}, "", "answers 302 with a redirect to http://sso/, which"),
+    (
+        302,
+        {"Location": "http://user:secret@sso/#secret?secret"},
+        "",
+        "answers 302 with a redirect to http://sso/, which",
+    ),
+    (302, {"Location": "//user:secret@sso/"}, "", "answers 302 with a redirect to //sso/, which"),
+    (308, {"Location": "/login?secret"}, "", "answers 308 with a redirect to /login, which"),
+    (200, HTML, "go to http://user:secret@sso/", "answers 200 with a page of HTML (go to http://sso/)"),
     (200, {}, '{"hello": "world"}', "answers 200 with something else than Kubernetes' JSON"),
     (200, {}, "ok", "answers 200 with something else than Kubernetes' JSON (ok)"),
     (
@@ -556,6 +566,13 @@ async def test_errors_of_httpx_become_ours(
         await plan(cluster, retry_policy=ONCE)
     assert BASE in str(caught.value)
     assert caught.value.__cause__ is raised
+
+
+async def test_a_redirect_to_no_url_shows_no_piece_of_a_password(api: respx.MockRouter, cluster: Cluster) -> None:
+    api.get(CRD_PATH).respond(302, headers={"Location": "http://user:hun/ter2@sso/"})
+    with pytest.raises(BadAnswerError) as caught:
+        await plan(cluster, retry_policy=ONCE)
+    assert str(caught.value).endswith("the answer is not HTTP: a redirect to no URL")
 
 
 async def test_an_error_keeps_kubernetes_status(api: respx.MockRouter, cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ Nothing here raises or prints anything but completions: what cannot be looked up
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -27,13 +28,22 @@ _PAGE_OBJECTS = 500
 _FILES, _NO_FILES = 0, 4
 
 
+# What a shell takes as it is, wherever it stands: a cluster or a kubeconfig from elsewhere must not put a command, a
+# second candidate or what steers a terminal into the line being typed. zsh expands `=` at the start.
+_PLAIN = re.compile(r"[a-zA-Z0-9._/@][a-zA-Z0-9._@:/+,=%-]*")
+_DNS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
 class _Completed(click.ParamType[str]):
-    """What a parameter takes, completed with what a function finds."""
+    """What a parameter takes, completed with what a function finds; names that are no `plain` ones are left out."""
 
     name = "text"
 
-    def __init__(self, find: Callable[[click.Context], Iterable[str]], taken: click.ParamType[Any]) -> None:
+    def __init__(
+        self, find: Callable[[click.Context], Iterable[str]], plain: re.Pattern[str], taken: click.ParamType[Any]
+    ) -> None:
         self._find = find
+        self._plain = plain
         self._taken = taken
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
@@ -42,7 +52,8 @@ class _Completed(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         del param
         try:
-            return [CompletionItem(found) for found in sorted(self._find(ctx)) if found.startswith(incomplete)]
+            names = sorted(name for name in self._find(ctx) if self._plain.fullmatch(name))
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
         except Exception:  # noqa: BLE001 -- a shell shows whatever is printed in the middle of the line being typed
             return []
 
@@ -67,8 +78,8 @@ def complete_types(group: click.Group) -> None:
     """Give the parameters of all commands, by their names, a type that completes them."""
     types: dict[str, Callable[[click.ParamType[Any]], click.ParamType[Any]]] = {
         **dict.fromkeys(("filename", "kubeconfig", "report", "retry_failed", "state"), _File),
-        "crd": partial(_Completed, _live_names),
-        **{one: partial(_Completed, _names_in(section)) for one, section in _SECTIONS.items()},
+        "crd": partial(_Completed, _live_names, _DNS_NAME),
+        **{one: partial(_Completed, _names_in(section), _PLAIN) for one, section in _SECTIONS.items()},
     }
     for command in group.commands.values():
         for param in command.params:

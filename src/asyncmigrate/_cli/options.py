@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 import msgspec
+
+from asyncmigrate._rules.errors.secrets import Discreet
 
 if TYPE_CHECKING:
     from asyncmigrate._cluster.cluster import Cluster
@@ -49,7 +51,7 @@ class Word(click.ParamType[str]):
         return str(value)
 
 
-class Connection(msgspec.Struct, frozen=True):
+class Connection(Discreet, frozen=True):
     """Which cluster, as whom, and how patient each request is; a timeout of None has no bound."""
 
     kubeconfig: str | None
@@ -63,6 +65,8 @@ class Connection(msgspec.Struct, frozen=True):
     as_groups: tuple[str, ...]
     request_timeout: float | None
     reads_stdin: bool = False
+
+    _hidden: ClassVar = frozenset({"token"})
 
     def open(self) -> Cluster:
         from asyncmigrate._cluster.cluster import Cluster  # noqa: PLC0415 -- keeps --help quick

@@ -57,7 +57,7 @@ class Access:
     authorization: str | None = field(default=None, repr=False)
     ask: Callable[[], Awaitable[str | None]] | None = None
     certificate: bytes = field(default=b"", repr=False)
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)
     ask_headers: Callable[[], Headers] | None = None
     proxy: str = field(default="", repr=False)
     proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)

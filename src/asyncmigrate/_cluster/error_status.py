@@ -11,6 +11,7 @@ import msgspec
 
 from asyncmigrate._model import Status
 from asyncmigrate._rules.errors.causes import is_denial
+from asyncmigrate._rules.errors.secrets import shown_source, without_credentials
 
 # Deep nesting is the reader's to survive, not ours to have.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -76,12 +77,18 @@ def foreign(response_code: int, headers: Mapping[str, str], body: bytes) -> str 
     says nothing about the address.
     """
     if response_code in _REDIRECTS:
-        target = headers.get("location", "").partition("?")[0]
+        target = _target(headers.get("location", ""))
         return f"with a redirect to {excerpt(target.encode(), 100) or 'nowhere'}"
     is_html = "html" in headers.get("content-type", "") or body[:_SNIFFED].lstrip()[:1] == b"<"
     if is_html and (response_code < HTTPStatus.BAD_REQUEST or response_code in _ABOUT_THE_PATH):
         return f"with a page of HTML ({excerpt(_TAGS.sub(b' ', body[:_SNIFFED]), 60)})"
     return None
+
+
+def _target(location: str) -> str:
+    """Where a redirect leads, without credentials and query; it may leave out the scheme."""
+    bare = shown_source(f"http:{location}").removeprefix("http:") if location[:2] == "//" else shown_source(location)
+    return re.split(r"[?#]", bare)[0]
 
 
 def speaks_of_the_path(code: int) -> bool:
@@ -134,5 +141,5 @@ def excerpt(body: bytes, limit: int = 200) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = without_credentials(" ".join(text.split()))
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)

@@ -14,11 +14,11 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import anyio
-import msgspec
 
+from asyncmigrate._rules.errors.secrets import Discreet, without_credentials
 from asyncmigrate.errors import ConfigError
 
 _LAST_SECONDS = 0.2  # for a plugin to tidy up once it is told to end, before it is killed
@@ -30,12 +30,14 @@ _STANDARD_STREAMS = (0, 1, 2)
 _MODES = ("Never", "IfAvailable", "Always")
 
 
-class EnvVar(msgspec.Struct, frozen=True):
+class EnvVar(Discreet, frozen=True):
     name: str
     value: str = ""
 
+    _hidden: ClassVar = frozenset({"value"})
 
-class ExecConfig(msgspec.Struct, frozen=True, rename="camel"):
+
+class ExecConfig(Discreet, frozen=True, rename="camel"):
     """`users[].user.exec` of a kubeconfig; the command is as it is to be run."""
 
     command: str
@@ -45,6 +47,8 @@ class ExecConfig(msgspec.Struct, frozen=True, rename="camel"):
     install_hint: str = ""
     provide_cluster_info: bool = False
     interactive_mode: str = "IfAvailable"
+
+    _hidden: ClassVar = frozenset({"args", "env"})
 
 
 def is_interactive(mode: str, *, terminal: bool, taken: bool) -> bool:
@@ -113,7 +117,8 @@ async def output_of(args: list[str], env: Mapping[str, str], *, interactive: boo
             await _end(process, alone=shares_session)
             raise
     if process.returncode:
-        why = " ".join(words.decode(errors="replace").split())[-_MOST_WORDS:]
+        # Before it is cut: what is left of a URL may not look like one. A plugin may print what it was told of proxies.
+        why = without_credentials(" ".join(words.decode(errors="replace").split()))[-_MOST_WORDS:]
         raise ConfigError(f"exec: {args[0]} returned {process.returncode}{f'. {why}' if why else ''}")
     return printed
 

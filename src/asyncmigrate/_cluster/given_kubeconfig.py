@@ -11,6 +11,8 @@ from typing import Any
 from asyncmigrate.errors import ConfigError
 
 GIVEN = "the kubeconfig that was given"
+# What PyYAML lets through of a value that is not what its tag or its form says, such as `!!timestamp x` and 2026-02-31.
+BAD_VALUE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 
 
 def given_kubeconfig(
@@ -48,7 +50,7 @@ def _parsed(text: str | bytes) -> Mapping[str, Any]:
 
     try:
         found = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+    except (yaml.YAMLError, *BAD_VALUE, RecursionError):
         raise ConfigError(f"{GIVEN}: it is not valid YAML") from None
     if not isinstance(found, Mapping) or "clusters" not in found:
         raise ConfigError(f"{GIVEN}: it is no kubeconfig: it has no clusters")

@@ -93,7 +93,8 @@ def translate(error: Exception, base: str, within: float | None) -> TransportErr
     if names & {"TimeoutException", "TimeoutError"}:
         return say.no_answer(base, within)
     if "RemoteProtocolError" in names and "disconnected" not in words and "closed" not in words:
-        return say.not_http(base, words)
+        # httpx quotes what it takes for the port of a redirect's target, which may be a piece of a password.
+        return say.not_http(base, "a redirect to no URL" if "location header" in words else words)
     if "DecodingError" in names:
         return say.not_decompressed(base, words)
     return say.connection_lost(base, words)

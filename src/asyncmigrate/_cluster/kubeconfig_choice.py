@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from asyncmigrate._cluster.exec_plugin import ExecConfig
 from asyncmigrate._cluster.identity import Impersonation, Overrides
 from asyncmigrate._cluster.kubeconfig_files import Entry, Kubeconfig
 from asyncmigrate._cluster.server_address import read_server
+from asyncmigrate._rules.errors.secrets import Discreet
 from asyncmigrate.errors import ConfigError
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ _REPLACEMENTS = {
 }
 
 
-class ClusterInfo(msgspec.Struct, frozen=True, rename="kebab"):
+class ClusterInfo(Discreet, frozen=True, rename="kebab"):
     """A cluster; paths are absolute or relative to where we are."""
 
     server: str = ""
@@ -39,8 +40,10 @@ class ClusterInfo(msgspec.Struct, frozen=True, rename="kebab"):
     disable_compression: bool = False
     extensions: tuple[dict[str, Any], ...] = ()
 
+    _hidden: ClassVar = frozenset({"proxy_url", "extensions"})
 
-class UserInfo(msgspec.Struct, frozen=True, rename="kebab"):
+
+class UserInfo(Discreet, frozen=True, rename="kebab"):
     """A user, in the same way."""
 
     token: str = ""
@@ -57,6 +60,10 @@ class UserInfo(msgspec.Struct, frozen=True, rename="kebab"):
     as_uid: str = ""
     as_groups: tuple[str, ...] = ()
     as_user_extra: Mapping[str, tuple[str, ...]] = {}
+
+    _hidden: ClassVar = frozenset(
+        {"token", "client_certificate_data", "client_key_data", "username", "password", "auth_provider"}
+    )
 
     @property
     def impersonation(self) -> Impersonation:

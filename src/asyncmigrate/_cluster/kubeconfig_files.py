@@ -12,24 +12,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import yaml
 
+from asyncmigrate._cluster.given_kubeconfig import BAD_VALUE, GIVEN
+from asyncmigrate._rules.errors.secrets import Discreet
 from asyncmigrate.errors import ConfigError
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 _MOST_BYTES = 16 * 1024 * 1024  # a thousand clusters with their certificates are some 10 MB
 _MOST_VALUES = 1_000_000  # in a file that repeats itself by YAML's aliases
-GIVEN = "the kubeconfig that was given"  # as a dict
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(Discreet, frozen=True):
     """A context, cluster or user as a file has it, and the folder that its paths are relative to."""
 
     value: dict[str, Any]
     folder: str
+
+    _hidden: ClassVar = frozenset({"value"})
 
 
 class Kubeconfig(msgspec.Struct, frozen=True):
@@ -42,19 +45,25 @@ class Kubeconfig(msgspec.Struct, frozen=True):
     users: Mapping[str, Entry] = {}
 
 
-class _Context(msgspec.Struct, frozen=True):
+class _Context(Discreet, frozen=True):
     name: str
     context: dict[str, Any]
 
+    _hidden: ClassVar = frozenset({"context"})
 
-class _Cluster(msgspec.Struct, frozen=True):
+
+class _Cluster(Discreet, frozen=True):
     name: str
     cluster: dict[str, Any]
 
+    _hidden: ClassVar = frozenset({"cluster"})
 
-class _User(msgspec.Struct, frozen=True):
+
+class _User(Discreet, frozen=True):
     name: str
     user: dict[str, Any]
+
+    _hidden: ClassVar = frozenset({"user"})
 
 
 class _File(msgspec.Struct, frozen=True, rename="kebab"):
@@ -119,9 +128,15 @@ def _load(data: bytes, path: str) -> object:
                 return msgspec.json.decode(data)
         return yaml.safe_load(data)  # the loader in C ends the process where this raises RecursionError
     except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f" at line {error.problem_mark.line + 1}"
-        raise ConfigError(f"{path}: not valid YAML{line}: {error.problem or 'syntax error'}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # PyYAML's words quote the file, and an alias or a tag may be a password that begins with `*` or `!`.
+        mark = error.problem_mark
+        where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigError(
+            f"{path}: not valid YAML{where}: what is there is not shown, for it may be a secret"
+        ) from None
+    except BAD_VALUE:
+        raise ConfigError(f"{path}: not valid YAML: it has a value that is not what its tag or its form says") from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {type(error).__name__}") from None
 
 

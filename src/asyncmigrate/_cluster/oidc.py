@@ -10,20 +10,20 @@ import binascii
 import json
 import ssl
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
-import msgspec
 
 from asyncmigrate._cluster.identity import basic
 from asyncmigrate._cluster.translate import one_line
+from asyncmigrate._rules.errors.secrets import Discreet, without_credentials
 from asyncmigrate.errors import ConfigError
 
 _EARLY_SECONDS = 10  # expiryDelta in client-go's plugin/pkg/client/auth/oidc/oidc.go
 _SECONDS = 30.0
 
 
-class OIDC(msgspec.Struct, frozen=True, rename="kebab"):
+class OIDC(Discreet, frozen=True, rename="kebab"):
     """`auth-provider.config`; a path is as it is to be opened."""
 
     idp_issuer_url: str = ""
@@ -33,6 +33,8 @@ class OIDC(msgspec.Struct, frozen=True, rename="kebab"):
     refresh_token: str = ""
     idp_certificate_authority: str = ""
     idp_certificate_authority_data: str = ""
+
+    _hidden: ClassVar = frozenset({"client_secret", "id_token", "refresh_token"})
 
 
 async def id_token(config: OIDC, newer: dict[str, str]) -> str:
@@ -55,7 +57,8 @@ async def id_token(config: OIDC, newer: dict[str, str]) -> str:
     try:
         return await _renewed(config, newer)
     except (aiohttp.ClientError, OSError, TimeoutError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"oidc: {config.idp_issuer_url} did not renew the id-token: {one_line(error)}") from error
+        issuer = without_credentials(config.idp_issuer_url)
+        raise ConfigError(f"oidc: {issuer} did not renew the id-token: {one_line(error)}") from error
 
 
 async def _renewed(config: OIDC, newer: dict[str, str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterable, Iterator
 
 from asyncmigrate._cluster.transport import MOST_BYTES
+from asyncmigrate._rules.errors.secrets import without_credentials
 from asyncmigrate.errors import (
     BadAnswerError,
     ConnectionLostError,
@@ -15,13 +15,10 @@ from asyncmigrate.errors import (
     UnreachableError,
 )
 
-# The userinfo of a URL, up to the last `@` before a space or a quote: a password may have `@` in it.
-_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
-
 
 def one_line(error: BaseException) -> str:
     """What an error of a library says, without the credentials of any URL in it."""
-    return _CREDENTIALS.sub("", " ".join(str(error).split())) or type(error).__name__
+    return without_credentials(" ".join(str(error).split())) or type(error).__name__
 
 
 def unreachable(base: str, words: str) -> UnreachableError:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from asyncmigrate._model import CRD_GROUP
+from asyncmigrate._rules.errors.secrets import Discreet
 from asyncmigrate.errors import ManifestError, UsageError
 
 Manifest: TypeAlias = str | bytes | os.PathLike[str] | Mapping[str, Any] | object
@@ -33,7 +34,7 @@ class Text(msgspec.Struct, frozen=True):
     text: bytes
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(Discreet, frozen=True):
     """A path or a URL, however it looks: a file's name may have line ends, and braces."""
 
     path: str

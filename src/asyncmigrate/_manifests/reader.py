@@ -9,8 +9,9 @@ import msgspec
 
 from asyncmigrate._manifests.given import Manifests, Place, Text, sources_of
 from asyncmigrate._manifests.parse import parse
-from asyncmigrate._manifests.sources import STDIN, Source, folder_left_out, is_url, kept, shown, source_of, texts
+from asyncmigrate._manifests.sources import STDIN, Source, folder_left_out, is_url, kept, source_of, texts
 from asyncmigrate._model import CRD
+from asyncmigrate._rules.errors.secrets import shown_source
 from asyncmigrate.errors import ManifestError
 
 _BATCH_SECONDS = 0.3  # shorter ones have the reader and the lookups wait for each other, and save nobody a wait
@@ -43,7 +44,7 @@ class Reader:
     @property
     def where(self) -> str:
         """All sources, for a message."""
-        return ", ".join(s.name if isinstance(s, Text) else shown(s.path) for s in self.sources) or "manifests"
+        return ", ".join(s.name if isinstance(s, Text) else shown_source(s.path) for s in self.sources) or "manifests"
 
     def next_batch(self) -> list[Found]:
         """The CRDs that a moment of reading brought; an empty list means the end.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import io
 import os
-import re
 import stat
 import zlib
 from collections.abc import Iterator
@@ -15,13 +14,13 @@ import msgspec
 
 from asyncmigrate._manifests.limits import MOST_BYTES, too_large
 from asyncmigrate._manifests.text import unpacked
+from asyncmigrate._rules.errors.secrets import shown_source
 from asyncmigrate.errors import ManifestError
 
 STDIN = "-"
 # What kubectl reads in a folder, and the same with gzip.
 SUFFIXES = (".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz")
 _CHUNK = 1 << 20
-_PASSWORD = re.compile(r"^(https?://)[^/?#]*@", re.IGNORECASE)
 _SHOWN_CHARACTERS = 200  # characters of a name that is too long
 
 
@@ -52,11 +51,6 @@ class Source(msgspec.Struct, frozen=True, eq=False):
 
 def is_url(name: str) -> bool:
     return name.lower().startswith(("http://", "https://"))
-
-
-def shown(name: str) -> str:
-    """A source's name as it may be shown: a URL without its password."""
-    return _PASSWORD.sub(r"\1", name) if is_url(name) else name
 
 
 def kept(name: str, text: bytes) -> Source:
@@ -109,8 +103,8 @@ def _folders(folder: Path, *, below: bool) -> Iterator[Path]:
 def _fetched(url: str) -> tuple[str, bytes]:
     from asyncmigrate._manifests import urls  # noqa: PLC0415 -- a sixth of our import time, and rarely needed
 
-    body = urls.fetch(url, shown(url))
-    return shown(url), unpacked(body, shown(url))
+    body = urls.fetch(url, shown_source(url))
+    return shown_source(url), unpacked(body, shown_source(url))
 
 
 def _files(source: str, *, recursive: bool) -> Iterator[str]:
@@ -119,7 +113,7 @@ def _files(source: str, *, recursive: bool) -> Iterator[str]:
     except FileNotFoundError as error:
         found = sorted(glob.glob(source, include_hidden=True)) if glob.has_magic(source) else []  # noqa: PTH207
         if not found:
-            raise ManifestError(_nothing_at(source), source=source) from error
+            raise ManifestError(_nothing_at(source), source=shown_source(source)) from error
         for name in found:
             yield from _files(name, recursive=recursive)
         return
@@ -169,6 +163,7 @@ def _all_of(descriptor: int, source: str) -> bytes:
 
 
 def _cannot_read(path: str, error: Exception) -> ManifestError:
+    path = shown_source(path)  # what was meant for a URL, and is none
     if isinstance(error, FileNotFoundError):
         return ManifestError("no such file or folder", source=path)
     said = (isinstance(error, OSError) and error.strerror) or str(error)

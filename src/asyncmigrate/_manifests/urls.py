@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from http.client import HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -22,11 +22,13 @@ from urllib.request import (
 )
 
 from asyncmigrate._manifests.limits import MOST_BYTES, too_large
+from asyncmigrate._rules.errors.secrets import without_credentials
 from asyncmigrate.errors import ManifestError
 
 _STEP_SECONDS = 30  # for each piece of it
 _WHOLE_SECONDS = 300
 _CHUNK = 1 << 20
+_NO_PORT = "its port is no number up to 65535; in a password, / ? and # are written %2F %3F and %23"
 _KEPT = "%/:?#[]@!$&'()*+,;=~"  # of a path and query, where the rest may be written plainly
 
 
@@ -91,8 +93,11 @@ def _opener() -> OpenerDirector:
 
 
 def _request(url: str) -> Request:
-    parts, credentials = _split(url)
-    _ = parts.port  # raises ValueError for one that is no port, without a word about what else is in the URL
+    try:
+        parts, credentials = _split(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(_no_url(error)) from None
     parts = parts._replace(path=quote(parts.path, safe=_KEPT), query=quote(parts.query, safe=_KEPT), fragment="")
     request = Request(urlunsplit(parts), headers={"User-Agent": "asyncmigrate"})  # noqa: S310 -- http or https
     if credentials:
@@ -125,13 +130,20 @@ def _too_slow(within: float) -> str:
     return f"no end within {within:g} s"
 
 
+def _no_url(error: Exception) -> str:
+    """Not in Python's words, which quote what it takes for the port or the host: it may be a piece of a password."""
+    return _NO_PORT if "port" in str(error).lower() else "its host name is malformed"
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         # Those of redirects have several lines.
-        return f"HTTP {error.code} {' '.join(error.reason.split())}"
+        return f"HTTP {error.code} {without_credentials(' '.join(error.reason.split()))}"
+    if isinstance(error, InvalidURL):
+        return _no_url(error)  # a redirect may lead to one
     if isinstance(error, IncompleteRead):
         return "the connection was lost before the end"
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
-    return " ".join(str(reason).split()) or type(error).__name__
+    return without_credentials(" ".join(str(reason).split())) or type(error).__name__

@@ -9,9 +9,10 @@ import msgspec
 from asyncmigrate._manifests.given import Manifests, Text, sources_of
 from asyncmigrate._manifests.mentions import Kind, Mention, Use
 from asyncmigrate._manifests.parse import documents
-from asyncmigrate._manifests.sources import folder_left_out, shown, texts
+from asyncmigrate._manifests.sources import folder_left_out, texts
 from asyncmigrate._manifests.text import decoded
 from asyncmigrate._results.droppable import ManifestMention, ManifestUse, NotChecked
+from asyncmigrate._rules.errors.secrets import shown_source
 from asyncmigrate.errors import ManifestError
 
 _NAMES = 10  # kept of each file
@@ -44,7 +45,7 @@ def find_uses(manifests: Manifests, group: str, kind: str, *, recursive: bool) -
             where, left_out = source.name, ""
             search.look(source.text, where)
         else:
-            where = shown(source.path)
+            where = shown_source(source.path)
             for name, text in texts(source.path, recursive=recursive):
                 search.look(text, name)
             left_out = _printable(folder_left_out(source.path, recursive=recursive))
