@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Self
 
 import msgspec
@@ -21,7 +22,7 @@ class ManagedFields(StrEnum):
 
     @classmethod
     def of(cls, word: str) -> Self:
-        _check(word in set(cls), f"managed_fields is {word!r}: it must be move or keep")
+        _check(word in list(cls), f"managed_fields is {word!r}: it must be move or keep")
         return cls(word)
 
 
@@ -39,7 +40,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     webhook_policy: RetryPolicy = WEBHOOK_POLICY
 
     def __post_init__(self) -> None:
-        _check(self.max_in_flight >= 1, f"max_in_flight is {self.max_in_flight}: it must be at least 1")
+        most = self.max_in_flight
+        _check(_is_number(most, Integral) and most >= 1, f"max_in_flight is {most!r}: it must be a number, at least 1")
+        for name in ("retry_policy", "webhook_policy"):
+            value = getattr(self, name)
+            _check(isinstance(value, RetryPolicy), f"{name} is {value!r}: it must be a RetryPolicy")
+
+    def _check_booleans(self, *names: str) -> None:
+        """Refuse what is not True or False: the text "false" would be taken for a yes."""
+        for name in names:
+            value = getattr(self, name)
+            _check(isinstance(value, bool), f"{name} is {value!r}: it must be True or False")
+
+    def _check_seconds(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            _check(_is_number(value) and value >= 0, f"{name} is {value!r}: it must be a number of seconds, at least 0")
 
 
 class PlanOptions(Options, frozen=True, kw_only=True):
@@ -60,8 +76,10 @@ class PlanOptions(Options, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within = self.counts_within
-        _check(within is None or within >= 0, f"counts_within is {within}: it must be at least 0 seconds")
+        self._check_booleans("allow_pruning", "clean_only")
+        _check(self.drop is None or isinstance(self.drop, str), f"drop is {self.drop!r}: give a version, such as 'v1'")
+        if self.counts_within is not None:
+            self._check_seconds("counts_within")
 
 
 class RunOptions(Options, frozen=True, kw_only=True):
@@ -87,16 +105,22 @@ class RunOptions(Options, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self.settle >= 0, f"settle is {self.settle:g}: it must be at least 0 seconds")
-        _check(self.proof_margin >= 0, f"proof_margin is {self.proof_margin:g}: it must be at least 0 seconds")
+        self._check_booleans("dry_run", "skip_blocked", "rewrite_all")
+        self._check_seconds("settle", "proof_margin")
+        rate = self.rate
         _check(
-            self.rate is None or self.rate > 0, f"rate is {self.rate or 0:g}: it must be more than 0 objects a second"
+            rate is None or (_is_number(rate) and rate > 0),
+            f"rate is {rate!r}: it must be a number of objects a second, more than 0",
         )
 
     @property
     def proves(self) -> bool:
         """Objects that are known to be in the storage version are not rewritten."""
         return not (self.rewrite_all or self.dry_run)
+
+
+def _is_number(value: object, kind: type = Real) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _check(holds: bool, message: str) -> None:  # noqa: FBT001 -- the condition and its message, as in assert

@@ -12,17 +12,18 @@ exception in the calling thread, such as Ctrl-C's, ends what runs in good order.
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from anyio.from_thread import start_blocking_portal
-
 from asyncmigrate._cluster.cluster import Cluster as AsyncCluster
 from asyncmigrate._engine.droppable import droppable as _droppable
+from asyncmigrate._engine.loop_thread import LoopThread
+from asyncmigrate._engine.observing import Observers
 from asyncmigrate._engine.planner import plan as _plan
 from asyncmigrate._engine.retry import (
     Attempt,
@@ -39,17 +40,24 @@ from asyncmigrate._engine.upgrade import after_upgrade as _after_upgrade
 from asyncmigrate._engine.upgrade import before_upgrade as _before_upgrade
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY
 from asyncmigrate.errors import UsageError
+from asyncmigrate.events import Event, Observer
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from anyio.from_thread import BlockingPortal
 
 __all__ = ["Cluster", "after_upgrade", "before_upgrade", "droppable", "plan", "retry", "run"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
 _LAST_SECONDS = 5.0  # for what runs to end in good order when the calling thread is interrupted
+
+
+class _CarriedError(Exception):
+    """Carries what is no Exception, such as SystemExit, out of the event loop, which it would end."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
 
 
 def _constructor(make: Callable[P, AsyncCluster]) -> Callable[P, Cluster]:
@@ -74,8 +82,9 @@ class Cluster:
 
     def __init__(self, cluster: AsyncCluster) -> None:
         self._cluster = cluster
-        self._portal: BlockingPortal | None = None
+        self._loop: LoopThread | None = None
         self._closing: AbstractContextManager[object] | None = None
+        self._process = 0  # the ID of the one that opened it
 
     @property
     def context(self) -> str:
@@ -92,11 +101,12 @@ class Cluster:
         raise UsageError("this is a cluster of asyncmigrate.sync: use the functions there, or asyncmigrate.Cluster")
 
     def __enter__(self) -> Self:
-        if self._portal is not None:
+        if self._loop is not None:
+            self._check_process()
             raise UsageError("the cluster is open already: use it as it is, or make another one")
         with ExitStack() as stack:
-            self._portal = stack.enter_context(start_blocking_portal())
-            stack.callback(self._forget)
+            self._process, self._loop = os.getpid(), LoopThread()
+            stack.callback(self._forget, self._loop)
             self._call(self._cluster.__aenter__)
             self._closing = stack.pop_all()
         return self
@@ -104,17 +114,28 @@ class Cluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._closing is not None:
-            with self._closing:
+        if self._closing is None:
+            return
+        if os.getpid() != self._process:  # the connections and the thread are the parent's, who closes them
+            return
+        self._check_thread()
+        with self._closing:
+            try:
                 self._call(partial(self._cluster.__aexit__, kind, error, traceback))
+            except UsageError:
+                if error is None:
+                    raise
 
-    def _forget(self) -> None:
-        self._portal = self._closing = None
+    def _forget(self, loop: LoopThread) -> None:
+        self._loop = self._closing = None
+        loop.stop()
 
     def _call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run it in the cluster's thread, and wait; what interrupts the wait ends it, too."""
-        if self._portal is None:
+        if self._loop is None:
             raise UsageError("the cluster is not open: use `with Cluster.from_...() as cluster:`")
+        self._check_process()
+        self._check_thread()
         ended = threading.Event()
 
         async def body() -> T:
@@ -124,16 +145,27 @@ class Cluster:
                 ended.set()
 
         try:
-            future = self._portal.start_task_soon(body)
+            future = self._loop.portal.start_task_soon(body)
         except RuntimeError as error:
-            raise UsageError(f"the cluster cannot be used here, in an observer say: {error}") from error
+            raise UsageError(f"the cluster's event loop has ended: {error}; open another cluster") from error
         try:
             return future.result()
+        except _CarriedError as carried:
+            stopped_by = carried.error
         except BaseException:
             if not future.done():
                 future.cancel()
                 ended.wait(_LAST_SECONDS)
             raise
+        raise stopped_by
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError("the cluster was opened before this process was forked: open one in each process")
+
+    def _check_thread(self) -> None:
+        if self._loop is not None and threading.get_ident() == self._loop.ident:
+            raise UsageError("the cluster cannot be used or closed in an observer: wait until the call returns")
 
 
 def _blocking(
@@ -143,9 +175,35 @@ def _blocking(
     def call(cluster: Cluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if not isinstance(cluster, Cluster):
             raise UsageError("the cluster is none of asyncmigrate.sync: open it with asyncmigrate.sync.Cluster")
+        if "observers" in kwargs:
+            kwargs["observers"] = _carrying(kwargs["observers"])  # type: ignore[arg-type]  # it is checked there
         return cluster._call(partial(function, cluster._cluster, *args, **kwargs))  # noqa: SLF001 -- one room
 
     return call
+
+
+def _carrying(observers: Iterable[Observer] | Observer) -> tuple[Observer, ...]:
+    """The observers, so that SystemExit or KeyboardInterrupt of one goes to the caller, and ends no event loop."""
+    given = observers
+    if not callable(observers) and isinstance(observers, Iterable):
+        given = observers = tuple(observers)
+    Observers(given)  # which refuses what is no observer
+    return tuple(map(_carried, (observers,) if callable(observers) else observers))
+
+
+def _carried(observer: Observer) -> Observer:
+    call: Callable[[Event], Any] = observer
+
+    def told(event: Event) -> Any:  # noqa: ANN401 -- an awaitable, say, which is refused
+        try:
+            return call(event)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise _CarriedError(error) from error
+
+    vars(told)["func"] = getattr(observer, "func", observer)  # whom messages name
+    return told
 
 
 plan = _blocking(_plan)

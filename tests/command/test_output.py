@@ -97,10 +97,9 @@ async def test_a_report_is_written_and_the_table_is_shown(
     content = report.read_text()
     assert content[0] == first
     assert yaml.safe_load(content)["crds"][2]["outcome"] == "incomplete"
-    if first == "{":  # the same file may be read, and written again
-        embedded.server.faults.clear()
-        assert (await asyncmigrate("run", "-y", "--retry-failed", report, *last, home=tmp_path)).code == 0
-        assert json.loads(report.read_text())["crds"][0]["outcome"] == "migrated"
+    embedded.server.faults.clear()  # the same file may be read, and written again
+    assert (await asyncmigrate("run", "-y", "--retry-failed", report, *last, home=tmp_path)).code == 0
+    assert json.loads(report.read_text())["crds"][0]["outcome"] == "migrated"
 
 
 async def test_a_report_that_cannot_be_written_stops_the_run_before_it_begins(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import io
 import socket
 import ssl
 from email.message import Message
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import ContentTooShortError, HTTPError, URLError
 
 import aiohttp
 import httpx
@@ -104,6 +105,14 @@ def connector_error(cause: OSError) -> Exception:
     return aiohttp.ClientConnectorError(key, cause)
 
 
+def gave_up(reason: Exception) -> Exception:
+    return urllib3.exceptions.MaxRetryError(None, "/", reason)  # type: ignore[arg-type]
+
+
+def proxy_error(code: int) -> Exception:
+    return urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError(f"Tunnel connection failed: {code} x"))
+
+
 GET_BETTER = [
     TimeoutError(),
     ConnectionResetError(),
@@ -129,6 +138,16 @@ GET_BETTER = [
     urllib3.exceptions.ProtocolError(),
     urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.NewConnectionError(None, "refused")),  # type: ignore[arg-type]
     kr8s.APITimeoutError(),
+    kr8s.ConnectionClosedError("closed"),
+    URLError(ConnectionRefusedError()),
+    URLError(TimeoutError()),
+    URLError(OSError("Tunnel connection failed: 503 Service Unavailable")),
+    ContentTooShortError("half", ("", Message())),
+    http.client.IncompleteRead(b""),
+    http.client.BadStatusLine("x"),
+    gave_up(urllib3.exceptions.ResponseError("too many 503 error responses")),
+    requests.exceptions.ProxyError(gave_up(proxy_error(502))),
+    httpx.ProxyError("no route to it"),
     kubernetes_error(429, BUSY),
     ExceptionGroup("", [TimeoutError(), ConnectionResetError()]),
 ]
@@ -151,6 +170,18 @@ DO_NOT = [
     requests.exceptions.JSONDecodeError("", "", 0),
     requests.HTTPError(),
     urllib3.exceptions.MaxRetryError(None, "/", urllib3.exceptions.SSLError()),  # type: ignore[arg-type]
+    httpx.LocalProtocolError("Illegal header value"),
+    httpx2.LocalProtocolError("Illegal header value"),
+    aiohttp.ServerFingerprintMismatch(b"a", b"b", "h", 1),
+    httpx.ProxyError("407 Proxy Authentication Required"),
+    requests.exceptions.ProxyError(gave_up(proxy_error(407))),
+    gave_up(proxy_error(407)),
+    gave_up(urllib3.exceptions.ResponseError("too many redirects")),
+    gave_up(urllib3.exceptions.ResponseError("too many 404 error responses")),
+    URLError(UNTRUSTED),
+    URLError("unknown url type: x"),
+    URLError(OSError("Tunnel connection failed: 407 Proxy Authentication Required")),
+    http.client.InvalidURL("bad"),
     kubernetes_error(0),
     kubernetes_error(None),
     kubernetes_error(500, DENIED),
@@ -186,3 +217,26 @@ class Strange(Exception):  # noqa: N818 -- it is strange
 def test_attributes_of_other_meaning_are_none() -> None:
     assert not is_transient(Strange())
     assert retry_after(Strange()) is None
+
+
+class Domain(Exception):  # noqa: N818 -- it is one
+    """Of a library that nobody knows: what its numbers mean is not known either."""
+
+    def __init__(self, **told: object) -> None:
+        vars(self).update(told)
+
+
+@pytest.mark.parametrize("name", ["code", "status", "status_code"])
+def test_a_code_of_no_known_library_means_nothing(name: str) -> None:
+    assert not is_transient(Domain(**{name: 503}))
+
+
+def test_a_known_librarys_response_tells_whoever_raises_it() -> None:
+    assert is_transient(Domain(response=httpx.Response(503)))
+    assert not is_transient(Domain(response=httpx.Response(404)))
+
+
+def test_an_error_while_another_was_handled_is_not_that_one() -> None:
+    error = httpx.ConnectError("refused")
+    error.__context__ = httpx.ProxyError("407 Proxy Authentication Required")
+    assert is_transient(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from asyncmigrate import run
 from asyncmigrate._cli.main import main
 from asyncmigrate._cli.options import Duration
-from asyncmigrate._options import RunOptions
+from asyncmigrate._options import PlanOptions, RunOptions
+from asyncmigrate._rules.decisions.selector import parse_selector
 from asyncmigrate.errors import UsageError
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -44,9 +46,38 @@ def test_readme_names_each_flag_of_run() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_in_flight": 0}, {"settle": -1.0}, {"proof_margin": -1.0}, {"rate": 0.0}],
+    [
+        {"max_in_flight": 0},
+        {"max_in_flight": "3"},
+        {"max_in_flight": 2.5},
+        {"max_in_flight": True},
+        {"max_in_flight": None},
+        {"settle": -1.0},
+        {"settle": "5s"},
+        {"settle": float("nan")},
+        {"proof_margin": -1.0},
+        {"proof_margin": None},
+        {"rate": 0.0},
+        {"rate": "3"},
+        {"dry_run": "false"},
+        {"skip_blocked": 0},
+        {"retry_policy": None},
+        {"webhook_policy": 5},
+    ],
     ids=lambda w: next(iter(w)),
 )
-def test_a_number_that_makes_no_sense_is_refused_by_name(wrong: dict[str, float]) -> None:
+def test_a_value_that_makes_no_sense_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
-        RunOptions(**wrong)  # type: ignore[arg-type]
+        RunOptions(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"counts_within": "5"}, {"counts_within": -1}, {"drop": 1}, {"allow_pruning": "no"}])
+def test_so_is_one_of_a_plan(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        PlanOptions(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, {"app": "web"}, 5])
+def test_a_selector_that_is_no_text_is_refused(wrong: Any) -> None:  # noqa: ANN401 -- anything
+    with pytest.raises(UsageError, match=r"selector is .*: give a text"):
+        parse_selector(wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,10 @@ from asyncmigrate import (
     VersionUse,
     Writer,
 )
+from asyncmigrate._manifests import exact_yaml
+from asyncmigrate._manifests.limits import MOST_BYTES
+from asyncmigrate._output.documents import as_yaml
+from asyncmigrate._output.read_unfinished import read_unfinished
 from asyncmigrate._results.droppable import (
     AdmissionUse,
     DropReason,
@@ -186,6 +191,108 @@ def test_fields_of_a_newer_release_are_left_aside() -> None:
 def test_what_is_no_plan_is_refused_in_a_line(text: Any, words: str) -> None:  # noqa: ANN401
     with pytest.raises(UsageError, match=words) as raised:
         Plan.from_json(text)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "live", "words"),
+    [
+        ({"name": "gadgets.example.com"}, {}, "'gadgets.example.com' has another CRD in it: 'widgets.example.com'"),
+        ({}, {"plural": "../v1/secrets"}, "has another CRD in it: .*secrets"),
+        ({}, {"group": "x?y#z"}, "has another CRD in it"),
+        ({}, {"name": "other.example.com"}, "has another CRD in it"),
+        ({"name": "../x.y"}, {"name": "../x.y", "plural": "../x", "group": "y"}, r"'\.\./x\.y' is no CRD's name"),
+        ({"name": "x.y\n"}, {"name": "x.y\n", "plural": "x", "group": "y\n"}, "is no CRD's name"),
+        ({}, {"versions": [{"name": "v1/../../secrets"}]}, "has a version 'v1/../../secrets'"),
+        ({}, {"storedVersions": ["v1?x"]}, "has a version 'v1[?]x'"),
+        ({"name": "../../api/v1"}, None, "is no CRD's name"),
+    ],
+)
+def test_names_that_were_tampered_with_are_refused_in_a_line(
+    entry: dict[str, str], live: dict[str, Any] | None, words: str
+) -> None:
+    report = report_of(WORKED_ON)
+    for result in (PLAN, report):
+        whole = json.loads(result.to_json())
+        planned = whole["crds"][0] if result is PLAN else whole["crds"][0]["plan"]
+        for one in (planned, whole["crds"][0]):
+            one.update(entry)
+        if live is None:
+            del planned["live"], planned["spec"]
+        else:
+            planned["live"] |= live
+        with pytest.raises(UsageError, match=words) as raised:
+            type(result).from_json(json.dumps(whole))
+        assert "\n" not in str(raised.value)
+
+
+def test_a_report_with_the_plan_of_another_crd_is_refused() -> None:
+    whole = json.loads(report_of(WORKED_ON).to_json())
+    whole["crds"][0]["name"] = "gadgets.example.com"
+    with pytest.raises(UsageError, match=r"'gadgets.example.com' has the plan of 'widgets.example.com' in it"):
+        Report.from_json(json.dumps(whole))
+
+
+def test_a_name_that_somebody_mistyped_comes_back() -> None:
+    crd = CRDPlan(name="Widgets.Example?", decision=Decision.FAILED, reason="NotFound", message="no")
+    assert Plan.from_json(msgspec.structs.replace(PLAN, crds=(crd,)).to_json()).crds == (crd,)
+
+
+# What YAML takes for something else if it is not quoted, by the rules of PyYAML or of kubectl.
+ODD_NAMES = [
+    "y",
+    "N",
+    "no",
+    "on",
+    "1e5",
+    "1E-3",
+    "1.",
+    "08",
+    "0o17",
+    "0x1f",
+    "1_0",
+    "~",
+    "null",
+    ".5",
+    "2026-11-25",
+    "=",
+]
+
+
+def test_what_is_unfinished_is_read_from_yaml_as_from_json(tmp_path: Path) -> None:
+    failures = tuple(msgspec.structs.replace(WORKED_ON.failures[0], namespace=n, name=n) for n in ODD_NAMES)
+    for message in ("plain", "a \x1b[2J \u202e, \U0001f600 and half a pair \udc80"):
+        report = report_of(msgspec.structs.replace(WORKED_ON, failures=failures, message=message))
+        file = tmp_path / "report"
+        file.write_text(as_yaml(report.to_json()))
+        assert read_unfinished(str(file)) == report.unfinished
+        assert report.unfinished
+
+
+def test_yaml_has_every_name_as_it_is_for_kubectl_too() -> None:
+    assert exact_yaml.read(as_yaml(json.dumps(ODD_NAMES))) == [ODD_NAMES]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is no report of asyncmigrate run -o json"),
+        (b'{"apiVersion": "asyn', "is no report .*: Unterminated string"),
+        (b"a: [", "not valid YAML"),
+        (b"kind: Report\n---\nkind: Report\n", "it has 2 documents"),
+        (b"just text", "Expected `object`, got `str`"),
+        (b"a: &a [x]\n" + b"b: " + b"[" * 2_000, "nested more than 1,000 levels deep"),
+        (b"PK\x03\x04", "a zip file"),
+        (b"a\x00b", "NUL"),
+        (b" " * (MOST_BYTES + 1), "larger than 128 MiB"),
+    ],
+    ids=["empty", "cut", "yaml", "two", "text", "deep", "zip", "nul", "large"],
+)
+def test_a_file_that_is_no_report_is_refused_in_a_line(tmp_path: Path, content: bytes, words: str) -> None:
+    file = tmp_path / "report"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=words) as raised:
+        read_unfinished(str(file))
     assert "\n" not in str(raised.value)
 
 

@@ -219,3 +219,28 @@ async def test_a_policy_that_is_none_is_refused() -> None:
 
 def test_it_works_under_trio() -> None:
     assert trio.run(lambda: retry(Flaky(status(503)), policy=QUICK)) == 42
+
+
+async def test_an_error_that_is_raised_again_and_again_has_one_note_of_ours() -> None:
+    error = TimeoutError()
+    error.add_note("another")
+    for tries in (2, 3):
+        with pytest.raises(TimeoutError):
+            await retry(Flaky(*[error] * 9), policy=RetryPolicy(first_wait=0.001, max_tries=tries))
+    assert len(error.__notes__) == 2
+    assert error.__notes__[0] == "another"
+    assert "after 3 tries" in error.__notes__[1]
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "answer", [10**400, 10**5000, 1e300, Unspeakable(), "x" * 10_000], ids=lambda a: type(a).__name__
+)
+async def test_an_answer_that_cannot_be_shown_or_counted_is_refused_like_any(answer: Any) -> None:  # noqa: ANN401
+    with pytest.raises(UsageError, match=r"retry_on answered .*: it must be True, False, None or a number") as raised:
+        await retry(Flaky(KeyError("x")), policy=QUICK, retry_on=lambda _: answer)
+    assert len(str(raised.value)) < 300

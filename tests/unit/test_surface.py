@@ -111,6 +111,14 @@ async def test_the_library_example_in_readme_runs(
     assert "widgets.example.com migrated" in capsys.readouterr().out
 
 
+async def test_readmes_test_passes_in_an_empty_project(tmp_path: Path) -> None:
+    [sample] = [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "test_my_operator" in b]
+    (tmp_path / "test_sample.py").write_text(sample)
+    args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    done = await anyio.run_process(args, cwd=tmp_path, check=False)
+    assert b"1 passed" in done.stdout, done.stdout.decode()
+
+
 async def test_the_commands_in_readme_run_in_their_order(embedded: EmbeddedBed, tmp_path: Path) -> None:
     before = crd("example.com", "v1alpha1", "v1alpha1", "v1beta1")
     embedded.server.apply_crd(before)

@@ -116,10 +116,111 @@ async def test_an_observer_that_uses_the_cluster_is_told_so_at_once(stale: Embed
                 del event
                 sync.plan(cluster)
 
-            with pytest.raises(RuntimeError, match="cannot be used here"):
+            with pytest.raises(RuntimeError, match="cannot be used or closed in an observer"):
                 sync.plan(cluster, observers=watch)
 
     await in_thread(script)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_what_stops_the_program_in_an_observer_comes_out_and_all_is_closed(
+    stale: EmbeddedBed, kind: type[BaseException]
+) -> None:
+    stop = kind(3)
+    told: list[str] = []
+
+    def watch(event: Event) -> None:
+        del event
+        raise stop
+
+    def script() -> None:
+        before = set(threading.enumerate())
+        cluster = sync.Cluster.from_kubeconfig(stale.kubeconfig())
+        with pytest.raises(kind) as raised, cluster:
+            sync.plan(cluster, observers=[watch, lambda event: told.append(type(event).__name__)])
+        assert raised.value is stop
+        with cluster:  # it was closed, or it could not be opened again
+            assert sync.plan(cluster).stale
+        assert set(threading.enumerate()) <= before
+
+    await in_thread(script)
+
+
+async def test_an_observer_that_closes_the_cluster_is_refused_and_leaves_no_thread(stale: EmbeddedBed) -> None:
+    def script() -> None:
+        before = set(threading.enumerate())
+        with sync.Cluster.from_kubeconfig(stale.kubeconfig()) as cluster:
+            with pytest.raises(RuntimeError, match="cannot be used or closed in an observer"):
+                sync.plan(cluster, observers=lambda _: cluster.__exit__(None, None, None))
+            assert sync.plan(cluster).stale
+        assert set(threading.enumerate()) <= before
+
+    await in_thread(script)
+
+
+async def test_an_async_observer_is_refused_by_its_name(stale: EmbeddedBed) -> None:
+    def script() -> None:
+        with sync.Cluster.from_kubeconfig(stale.kubeconfig()) as cluster:
+            with pytest.raises(UsageError, match="observer _async is async"):
+                sync.plan(cluster, observers=_async)  # type: ignore[arg-type]
+            with pytest.raises(UsageError, match="observers is 5"):
+                sync.plan(cluster, observers=5)  # type: ignore[arg-type]
+
+    await in_thread(script)
+
+
+FORKS = """
+import os, sys, signal
+from asyncmigrate import sync
+from asyncmigrate.errors import UsageError
+signal.alarm(30)
+cluster = sync.Cluster.from_kubeconfig(sys.argv[1])
+with cluster:
+    if child := not os.fork():
+        signal.alarm(20)
+        for use in (lambda: sync.plan(cluster), cluster.__enter__):
+            try:
+                use()
+            except UsageError as error:
+                print(error, flush=True)
+    else:
+        print("child ended", os.waitstatus_to_exitcode(os.wait()[1]), len(sync.plan(cluster).stale))
+if child:
+    with sync.Cluster.from_kubeconfig(sys.argv[1]) as cluster:
+        print("opened anew", len(sync.plan(cluster).stale))
+"""
+
+
+async def test_a_child_is_told_to_open_a_cluster_of_its_own(stale: EmbeddedBed) -> None:
+    """As in a worker of Celery or gunicorn, which are forked."""
+    done = await anyio.run_process([sys.executable, "-c", FORKS, str(stale.kubeconfig())])
+    refused = "the cluster was opened before this process was forked: open one in each process"
+    assert done.stdout.decode().splitlines() == [refused, refused, "opened anew 1", "child ended 0 1"]
+
+
+STOPS = """
+from asyncmigrate import sync
+class Stops:
+    async def send(self, request, *, within):
+        raise SystemExit(3)
+    async def aclose(self): ...
+with sync.Cluster.from_transport(Stops(), server="https://a") as cluster:
+    sync.plan(cluster)
+"""
+
+
+async def test_what_stops_the_program_in_a_transport_stops_it() -> None:
+    """It ends the event loop, for it comes out of a task of that."""
+    with anyio.fail_after(20):
+        done = await anyio.run_process([sys.executable, "-c", STOPS], check=False)
+    assert done.returncode == 3
+    assert b"UsageError" not in done.stderr
+
+
+async def test_a_cluster_that_nobody_closes_keeps_no_process(stale: EmbeddedBed) -> None:
+    script = "import sys; from asyncmigrate import sync; c = sync.Cluster.from_kubeconfig(sys.argv[1]).__enter__()"
+    with anyio.fail_after(20):
+        await anyio.run_process([sys.executable, "-c", f"{script}; sync.plan(c)", str(stale.kubeconfig())])
 
 
 async def test_leaving_ends_what_another_thread_runs(stale: EmbeddedBed) -> None:

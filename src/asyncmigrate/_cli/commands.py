@@ -26,7 +26,7 @@ from asyncmigrate._observers.display import Display
 from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
-from asyncmigrate._output.read_json import read_unfinished
+from asyncmigrate._output.read_unfinished import read_unfinished
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished

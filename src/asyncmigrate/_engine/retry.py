@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial, wraps
@@ -19,6 +18,9 @@ from asyncmigrate.errors import APIError, UsageError
 
 T = TypeVar("T")
 P = ParamSpec("P")
+_GAVE_UP = "asyncmigrate.retry gave up after"  # how our notes begin
+_MOST_SHOWN = 100  # characters of an answer
+_MOST_SECONDS = 1e9  # of a wait that a filter asks for, a guess: 30 years are no wait but a mistake
 
 Answer: TypeAlias = bool | float | None
 ErrorFilter: TypeAlias = (
@@ -100,7 +102,7 @@ class Tries:
     def wait(self, error: Exception, *, gives_up: object, retries: object) -> Attempt | None:
         """Take the answers of the filters: the wait before the next try, or None where there is none."""
         if gives_up is not None and not isinstance(gives_up, bool):
-            raise UsageError(f"give_up_on answered {gives_up!r}: it must be True, False or None") from error
+            raise UsageError(f"give_up_on answered {_shown(gives_up)}: it must be True, False or None") from error
         again = False if gives_up else _seconds_or_not(retries, error)
         if again is False:
             self._schedule.tries += 1
@@ -114,8 +116,16 @@ class Tries:
                 return Attempt(self._schedule.tries, wait, error)
         tries, seconds = self._schedule.tries, time.monotonic() - self._began
         if tries > 1:
-            error.add_note(f"asyncmigrate.retry gave up after {tries} tries in {seconds:.3g} s")
+            _note(error, f"{_GAVE_UP} {tries} tries in {seconds:.3g} s")
         return None
+
+
+def _note(error: Exception, note: str) -> None:
+    """Add it in place of an earlier one of ours: the same object may be raised again and again."""
+    notes = getattr(error, "__notes__", None)
+    if isinstance(notes, list):
+        notes[:] = [n for n in notes if not (isinstance(n, str) and n.startswith(_GAVE_UP))]
+    error.add_note(note)
 
 
 def _asks(wanted: ErrorFilter, error: Exception) -> object:
@@ -126,9 +136,19 @@ def _seconds_or_not(answer: object, error: Exception) -> bool | float:
     """What `retry_on` means: only True or a number of seconds is a yes."""
     if answer is None or isinstance(answer, bool):
         return bool(answer)
-    if isinstance(answer, int | float) and 0 <= answer < math.inf:
+    if isinstance(answer, int | float) and 0 <= answer <= _MOST_SECONDS:
         return float(answer)
-    raise UsageError(f"retry_on answered {answer!r}: it must be True, False, None or a number of seconds") from error
+    raise UsageError(
+        f"retry_on answered {_shown(answer)}: it must be True, False, None or a number of seconds"
+    ) from error
+
+
+def _shown(answer: object) -> str:
+    try:
+        shown = repr(answer)
+    except Exception:  # noqa: BLE001 -- anything's; an int of thousands of digits has none
+        return f"a strange {type(answer).__name__}"
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
 
 
 def retry_after(error: Exception) -> float | None:

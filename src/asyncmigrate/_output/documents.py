@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -16,6 +17,25 @@ from asyncmigrate.errors import UsageError
 
 _NEW_FILE = 0o666  # less what the umask takes
 _ONE_LINE = 1 << 30  # no sentence is folded
+# Text that kubectl takes for true, false or a number, and PyYAML does not: an object may be named y, 1e5 or 08.
+_QUOTED = {
+    "tag:yaml.org,2002:bool": re.compile("[yYnN]\\Z"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"),
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0o[0-7_]+|[0-9][0-9_]*)\Z"),
+}
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes it."""
+
+
+class _SlowDumper(yaml.SafeDumper):
+    """The same for half a surrogate pair, which libyaml refuses."""
+
+
+for _tag, _text in _QUOTED.items():
+    for _dumper in (_Dumper, _SlowDumper):
+        _dumper.add_implicit_resolver(_tag, _text, list("yYnN-+.0123456789"))
 
 
 def error_json(message: str, *, code: int, reason: str) -> str:
@@ -28,9 +48,9 @@ def as_yaml(document: str) -> str:
     """A JSON document as YAML; what is not ASCII is escaped, and with it what steers a terminal."""
     whole = json.loads(document)  # msgspec refuses half a surrogate pair
     try:
-        text: str = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, width=_ONE_LINE)
+        text: str = yaml.dump(whole, Dumper=_Dumper, sort_keys=False, width=_ONE_LINE)
     except UnicodeEncodeError:  # so does libyaml, which is five times quicker
-        text = yaml.safe_dump(whole, sort_keys=False, width=_ONE_LINE)
+        text = yaml.dump(whole, Dumper=_SlowDumper, sort_keys=False, width=_ONE_LINE)
     return text.rstrip("\n")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from asyncmigrate._model import CRD, Version, Writer
+from asyncmigrate._output.names_in_results import problem_with
 from asyncmigrate._output.read_droppable import DroppableEntry
 from asyncmigrate._output.report_json import API_VERSION
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID
@@ -22,7 +22,7 @@ from asyncmigrate._results.report import (
     Report,
     TrimmedBy,
 )
-from asyncmigrate._results.unfinished import Progress, Unfinished
+from asyncmigrate._results.unfinished import Progress
 from asyncmigrate.errors import UsageError
 
 _Result = TypeVar("_Result", Plan, Report)
@@ -59,6 +59,11 @@ class _Decided(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
         )
         return found or None
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with its names."""
+        return problem_with(self.name, self.known, is_worked_on=self.decision is Decision.STALE)
+
 
 class _PlanEntry(_Decided, rename="camel", kw_only=True, frozen=True):
     changes: Changes | None = None
@@ -68,6 +73,10 @@ class _PlanEntry(_Decided, rename="camel", kw_only=True, frozen=True):
     webhook_error: str | None = None
     live: CRD | None = None
     droppable: DroppableEntry | None = None
+
+    @property
+    def problem(self) -> str:
+        return problem_with(self.name, self.live or self.known, is_worked_on=self.decision is Decision.STALE)
 
     @property
     def result(self) -> CRDPlan:
@@ -97,6 +106,14 @@ class _ReportEntry(_Decided, rename="camel", kw_only=True, frozen=True):
     writers: tuple[Writer, ...] = ()
     owners_left: tuple[OwnersLeft, ...] = ()
     plan: _PlanEntry | None = None
+
+    @property
+    def problem(self) -> str:
+        if self.plan is None:
+            return super().problem
+        if self.plan.name != self.name:
+            return f"{self.name!a} has the plan of {self.plan.name!a} in it"
+        return self.plan.problem
 
     @property
     def result(self) -> CRDReport:
@@ -170,40 +187,40 @@ def read_result(text: str | bytes, kind: type[_Result], *, source: str = "the te
     """A Plan or a Report out of its JSON.
 
     Raises:
-        UsageError: it is no JSON, or something else.
+        UsageError: it is no JSON, or something else, or has names in it that are no CRD's.
     """
-    wanted = kind.__name__
-    what = f"{source} is no {wanted.lower()} of {_COMMANDS[wanted]}"
+    what = is_none_of(source, kind)
     if not isinstance(text, str | bytes | bytearray):
         raise UsageError(f"{what}: it is no text but {type(text).__name__}")
     try:
-        whole = json.loads(
-            text
-        )  # not msgspec's reader, which takes no half of a surrogate pair, as file names may have
+        # Not msgspec's reader, which takes no half of a surrogate pair, as file names may have.
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{what}: {error}") from error
+    return converted(whole, kind, what)
+
+
+def is_none_of(source: str, kind: type[_Result]) -> str:
+    """How a message about it begins."""
+    return f"{source} is no {kind.__name__.lower()} of {_COMMANDS[kind.__name__]}"
+
+
+def converted(whole: object, kind: type[_Result], what: str) -> _Result:
+    """A Plan or a Report out of what JSON or YAML held; `what` begins the message if it is none.
+
+    Raises:
+        UsageError: it is something else, or has names in it that are no CRD's.
+    """
+    wanted = kind.__name__
+    try:
         head = msgspec.convert(whole, _Head)
         if (head.api_version, head.kind) != (API_VERSION, wanted):
             raise UsageError(f"{what}: it is a {head.api_version} {head.kind}")
         found = msgspec.convert(whole, _PlanObject) if kind is Plan else msgspec.convert(whole, _ReportObject)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, UsageError):
-            raise
+    except (msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"{what}: {error}") from error
+    if problem := next(filter(None, (entry.problem for entry in found.crds)), ""):
+        raise UsageError(f"{what}: {problem}")
     result: Plan | Report = found.result
     assert isinstance(result, kind)  # noqa: S101 -- for the type checker: chosen by `kind` above
     return result
-
-
-def read_unfinished(path: str) -> tuple[Unfinished, ...]:
-    """What the run whose JSON report is in a file left to do.
-
-    Raises:
-        UsageError: the file cannot be read, is no report, or is that of a rehearsal.
-    """
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    report = read_result(text, Report, source=path)
-    if report.dry_run:
-        raise UsageError(f"{path} is the report of a rehearsal, which wrote nothing: run without it")
-    return report.unfinished

@@ -40,6 +40,8 @@ class Selector(msgspec.Struct, frozen=True):
 
 def parse_selector(text: str) -> Selector:
     """Parse `app=web,tier!=cache,env in (a,b),!legacy`; raises UsageError with the part that is wrong."""
+    if not isinstance(text, str):
+        raise UsageError(f"selector is {text!r}: give a text such as app=web; an empty one selects all")
     if not text.strip():
         return Selector()
     return Selector(tuple(_requirement(part) for part in re.split(r",(?![^(]*\))", text)))
