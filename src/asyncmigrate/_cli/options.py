@@ -86,8 +86,10 @@ class Connection(Discreet, frozen=True):
         )
 
 
-class CRDOptions(msgspec.Struct, frozen=True):
+class CRDOptions(Discreet, frozen=True):
     """Which CRDs a command is about."""
+
+    _hidden = frozenset({"files"})  # a URL may have a password
 
     names: tuple[str, ...]
     files: tuple[str, ...]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import string
 from collections.abc import Mapping
+from typing import ClassVar
 
 import msgspec
 
+from asyncmigrate._rules.errors.secrets import Discreet
 from asyncmigrate.errors import ConfigError, UsageError
 
 Headers = tuple[tuple[str, str], ...]
@@ -47,7 +49,7 @@ class Impersonation(msgspec.Struct, frozen=True, kw_only=True):
         return (("Impersonate-User", self.user), *uid, *groups, *extra)
 
 
-class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+class Overrides(Discreet, frozen=True, kw_only=True):
     """What the caller says in place of a kubeconfig; None for what it says itself."""
 
     context: str | None = None
@@ -59,6 +61,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     as_uid: str | None = None
     as_groups: tuple[str, ...] | None = None
     stdin_is_taken: bool = False  # standard input holds a manifest, so no credential plugin may read it
+
+    _hidden: ClassVar = frozenset({"token"})
 
     def __post_init__(self) -> None:
         words = {name: getattr(self, name) for name in self.__struct_fields__ if name != "as_groups"}
