@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 
 import anyio
 
-from asyncmigrate import Cluster, CRDReport, Outcome, RetryPolicy, plan, run
+from asyncmigrate import Cluster, CRDReport, Outcome, Plan, RetryPolicy, plan, run
+from asyncmigrate.errors import WrongAddressError
 from asyncmigrate.events import Event, ObjectSettled, Settled
 from tests.chaos.scene import Scene
 from tests.command.runner import command, environment
@@ -50,7 +52,7 @@ class Migrator:
                 gone.add(event.name)
 
         async with Cluster.from_kubeconfig(self._kubeconfig, request_timeout=10) as cluster:
-            made = await plan(cluster, names=[scene.name], retry_policy=_PATIENT)
+            made = await self._plan(cluster)
             report = await run(
                 cluster,
                 made,
@@ -69,6 +71,12 @@ class Migrator:
         for problem in scene.denials.problems(asked, found) if scene.denials else ():
             scene.lost(problem)
         return found
+
+    async def _plan(self, cluster: Cluster) -> Plan:
+        """Plan as a person would: a first answer that is no API server's ends a plan at once, and one tries again."""
+        while True:
+            with suppress(WrongAddressError):
+                return await plan(cluster, names=[self._scene.name], retry_policy=_PATIENT)
 
     async def run_until_killed(self) -> None:
         """The command in a process of its own, which ends with kill -9 somewhere in the middle."""
