@@ -14,7 +14,7 @@ from tests.chaos.scene import Scene
 from tests.command.runner import command, environment
 
 _PATIENT = RetryPolicy(first_wait=0.02, max_wait=1.0, max_seconds=20)
-_RUNS = 12  # that a round may take; most take one or two
+_RUNS = 30  # that a round may take; most take one or two, and a few, through many false 404s, over ten
 
 
 class Migrator:

@@ -14,7 +14,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.scene import Scene
 from tests.chaos.tally import Tally
 
-_LONGEST = 300  # seconds that a round may take; most take a few, and ten times as many beside other work
+_LONGEST = 400  # seconds that a round may take; most take a few, and ten times as many beside other work
 
 
 async def play_round(bed: Bed, proxy: Proxy, tally: Tally, seed: int, objects: int) -> None:
