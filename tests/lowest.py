@@ -11,7 +11,8 @@ _PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 def main() -> None:
     found = tomllib.loads(_PYPROJECT.read_text())
     project = found["project"]
-    ours = [*project["dependencies"], *project["optional-dependencies"]["httpx"]]
+    extras = project["optional-dependencies"]
+    ours = [*project["dependencies"], *extras["httpx"], *extras["socks"]]
     lowest = [one.replace(">=", "==") for one in ours]
     # What tests alone need is the newest that goes with these.
     named = {one.partition("==")[0] for one in lowest}
