@@ -147,7 +147,7 @@ def _pod_access(said: Overrides, folder: Path) -> Access:
     try:
         InClusterConfigLoader(**files, try_refresh_token=False).load_and_set(pod)
         [found] = pod.api_key.values()  # under another name before kubernetes-asyncio 35
-        token = said.token or found.removeprefix("Bearer ").strip()
+        token = said.token or found.partition(" ")[2].strip()
         check_header(token, "the token")
         cluster = ClusterInfo(server=read_server(said.server or pod.host), certificate_authority=pod.ssl_ca_cert)
         return _access(cluster, Credentials(f"Bearer {token}"), acting.headers)
