@@ -6,13 +6,11 @@ import statistics
 import time
 from pathlib import Path
 
-import anyio
-
-from asyncmigrate import Cluster, Outcome, RetryPolicy, plan, run
-from asyncmigrate.events import CRDFinished, Event
+from asyncmigrate import Cluster, RetryPolicy, plan
 from asyncmigrate.testing import ApiServer
 from bench.results import Results, at_most
 from bench.servers import GROUP, Scene, add_objects, embedded, move_storage
+from bench.until_migrated import until_migrated
 
 CRDS = 20
 OBJECTS = 300  # of each
@@ -49,21 +47,8 @@ async def others_take(scene: Scene, *, hanging: bool) -> float:
     slow = f"kind00.{GROUP}"
     scene.do(move_storage)
     scene.do(order_faults, slow if hanging else "")
-    left = {f"kind{n:02}.{GROUP}" for n in range(1, CRDS)}
-    names = left | ({slow} if hanging else set())
-    took = 0.0
+    others = {f"kind{n:02}.{GROUP}" for n in range(1, CRDS)}
     async with Cluster.from_kubeconfig(scene.kubeconfig) as cluster:
-        made = await plan(cluster, names=names)
-        began = time.perf_counter()
-        with anyio.CancelScope() as scope:
-
-            def watch(event: Event) -> None:
-                nonlocal took
-                if isinstance(event, CRDFinished) and event.report.outcome is Outcome.MIGRATED:
-                    left.discard(event.report.name)
-                    if not left and not took:
-                        took = time.perf_counter() - began
-                        scope.cancel()
-
-            await run(cluster, made, webhook_policy=RetryPolicy(max_seconds=150), observers=[watch])
-    return took
+        made = await plan(cluster, names=others | ({slow} if hanging else set()))
+        policy = RetryPolicy(max_seconds=150)
+        return await until_migrated(cluster, made, others, began=time.perf_counter(), webhook_policy=policy)

@@ -7,14 +7,13 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-import anyio
 import msgspec
 
-from asyncmigrate import Cluster, Outcome, Report, RetryPolicy, plan, run
-from asyncmigrate.events import CRDFinished, Event
+from asyncmigrate import Cluster, Report, RetryPolicy, plan, run
 from asyncmigrate.testing import ApiServer
 from bench.results import Results, at_least, at_most, number
 from bench.servers import GROUP, Scene, add_objects, embedded, move_storage
+from bench.until_migrated import until_migrated
 
 SLOW = 0.5  # seconds that an admission webhook takes to allow
 ROUND_TRIP = 0.02
@@ -73,25 +72,11 @@ async def others_take(scene: Scene, what: str, bad: Collection[str], good: Colle
     """Seconds from the start of a plan until the last of the good ones is migrated."""
     scene.do(move_storage)
     scene.do(set_faults, what, list(bad))
-    left = {f"{plural}.{GROUP}" for plural in good}
-    wanted = left | {f"{plural}.{GROUP}" for plural in bad}
-    took = 0.0
+    counting = {f"{plural}.{GROUP}" for plural in good}
+    every = counting | {f"{plural}.{GROUP}" for plural in bad}
     began = time.perf_counter()
     async with Cluster.from_kubeconfig(scene.kubeconfig) as cluster:
-        with anyio.CancelScope() as scope:
-
-            def watch(event: Event) -> None:
-                nonlocal took
-                if isinstance(event, CRDFinished) and event.report.outcome is Outcome.MIGRATED:
-                    left.discard(event.report.name)
-                    if not left and not took:
-                        took = time.perf_counter() - began
-                        scope.cancel()
-
-            await run(cluster, await plan(cluster, names=wanted), observers=[watch])
-    if left:
-        raise RuntimeError(f"not migrated: {left}")
-    return took
+        return await until_migrated(cluster, await plan(cluster, names=every), counting, began=began)
 
 
 async def slow_ones(results: Results, sizes: Sizes) -> None:

@@ -20,20 +20,8 @@ from asyncmigrate import Cluster, Plan, Request, droppable, events, plan, run
 from asyncmigrate.errors import ConfigError, MigrateError, UsageError
 from asyncmigrate.events import Event
 from tests.bed.bed import EmbeddedBed
-from tests.bed.scenes import crd, obj
 
 NAME = "widgets.example.com"
-
-
-@pytest.fixture
-def stale(embedded: EmbeddedBed) -> EmbeddedBed:
-    before = crd("example.com", "v1", "v1", "v2")
-    embedded.server.apply_crd(before)
-    for number in range(3):
-        embedded.server.create(obj(before, "v1", f"w-{number}"))
-    embedded.server.apply_crd(crd("example.com", "v2", "v1", "v2"))
-    embedded.server.advance(3600)
-    return embedded
 
 
 async def test_closing_it_in_a_run_ends_the_run_with_one_error(stale: EmbeddedBed) -> None:

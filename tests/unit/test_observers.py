@@ -13,20 +13,8 @@ from asyncmigrate import Cluster, Plan, RetryPolicy, events, plan, run
 from asyncmigrate.errors import RequestTimeoutError, UsageError
 from asyncmigrate.events import CRDDecided, Event, RequestSent, Retrying, RunFinished
 from tests.bed.bed import EmbeddedBed
-from tests.bed.scenes import crd, obj
 
 NAME = "widgets.example.com"
-
-
-@pytest.fixture
-def stale(embedded: EmbeddedBed) -> EmbeddedBed:
-    before = crd("example.com", "v1", "v1", "v2")
-    embedded.server.apply_crd(before)
-    for number in range(3):
-        embedded.server.create(obj(before, "v1", f"w-{number}"))
-    embedded.server.apply_crd(crd("example.com", "v2", "v1", "v2"))
-    embedded.server.advance(3600)
-    return embedded
 
 
 async def planned(bed: EmbeddedBed, **how: Any) -> Plan:  # noqa: ANN401 -- keywords of plan

@@ -21,20 +21,9 @@ from asyncmigrate import Attempt, RetryPolicy, events, sync
 from asyncmigrate.errors import BlockedError, ConfigError, UsageError
 from asyncmigrate.events import Event
 from tests.bed.bed import EmbeddedBed
-from tests.bed.scenes import crd, obj
+from tests.bed.scenes import crd
 
 QUICK = RetryPolicy(first_wait=0.001, max_wait=0.002, max_seconds=5)
-
-
-@pytest.fixture
-def stale(embedded: EmbeddedBed) -> EmbeddedBed:
-    before = crd("example.com", "v1", "v1", "v2")
-    embedded.server.apply_crd(before)
-    for number in range(3):
-        embedded.server.create(obj(before, "v1", f"w-{number}"))
-    embedded.server.apply_crd(crd("example.com", "v2", "v1", "v2"))
-    embedded.server.advance(3600)
-    return embedded
 
 
 async def in_thread(work: Any) -> Any:  # noqa: ANN401 -- whatever it returns; the server needs the test's loop meanwhile

@@ -11,20 +11,9 @@ from asyncmigrate._engine.upgrade import RunKeywords
 from asyncmigrate.errors import BlockedError, IncompleteError, UsageError
 from asyncmigrate.events import Event, ObjectFailed, PlanFinished, RunFinished
 from tests.bed.bed import EmbeddedBed
-from tests.bed.scenes import crd, obj
+from tests.bed.scenes import crd
 
 GROUP = "example.com"
-
-
-@pytest.fixture
-def stale(embedded: EmbeddedBed) -> EmbeddedBed:
-    before = crd(GROUP, "v1", "v1", "v2")
-    embedded.server.apply_crd(before)
-    for number in range(3):
-        embedded.server.create(obj(before, "v1", f"w-{number}"))
-    embedded.server.apply_crd(crd(GROUP, "v2", "v1", "v2"))
-    embedded.server.advance(3600)
-    return embedded
 
 
 def test_the_keywords_are_those_of_run() -> None:

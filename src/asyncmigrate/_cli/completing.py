@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -34,20 +33,27 @@ _PLAIN = re.compile(r"[a-zA-Z0-9._/@][a-zA-Z0-9._@:/+,=%-]*")
 _DNS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
-class _Completed(click.ParamType[str]):
-    """What a parameter takes, completed with what a function finds; names that are no `plain` ones are left out."""
+class _Taken(click.ParamType[str]):
+    """What a parameter takes, to be completed."""
 
     name = "text"
 
-    def __init__(
-        self, find: Callable[[click.Context], Iterable[str]], plain: re.Pattern[str], taken: click.ParamType[Any]
-    ) -> None:
-        self._find = find
-        self._plain = plain
+    def __init__(self, taken: click.ParamType[Any]) -> None:
         self._taken = taken
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         return self._taken.convert(value, param, ctx)
+
+
+class _Completed(_Taken):
+    """Completed with what a function finds; names that are no `plain` ones are left out."""
+
+    def __init__(
+        self, find: Callable[[click.Context], Iterable[str]], plain: re.Pattern[str], taken: click.ParamType[Any]
+    ) -> None:
+        super().__init__(taken)
+        self._find = find
+        self._plain = plain
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         del param
@@ -58,16 +64,8 @@ class _Completed(click.ParamType[str]):
             return []
 
 
-class _File(click.ParamType[str]):
-    """A string that is completed with files: not click.Path, which would split `ASYNCMIGRATE_FILENAME` at colons."""
-
-    name = "text"
-
-    def __init__(self, taken: click.ParamType[Any]) -> None:
-        self._taken = taken
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        return self._taken.convert(value, param, ctx)
+class _File(_Taken):
+    """Completed with files: not click.Path, which would split `ASYNCMIGRATE_FILENAME` at colons."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         del ctx, param
@@ -93,15 +91,10 @@ _SECTIONS = {"context": "contexts", "cluster": "clusters", "user": "users"}
 def _names_in(section: str) -> Callable[[click.Context], Iterable[str]]:
     """The names in a section of the kubeconfig that the command line names."""
 
-    def find(ctx: click.Context) -> set[str]:
-        import yaml  # noqa: PLC0415 -- for completion alone
+    def find(ctx: click.Context) -> Iterable[str]:
+        from asyncmigrate._cluster.kubeconfig_files import Source  # noqa: PLC0415 -- for completion alone
 
-        named = ctx.params.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        found = set()
-        for path in (Path(os.path.expanduser(one)) for one in named.split(os.pathsep)):  # noqa: PTH111 -- never raises
-            if path.is_file():
-                content = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-                found |= {entry["name"] for entry in content.get(section) or ()}
+        found: Iterable[str] = getattr(Source(ctx.params.get("kubeconfig")).read(), section)
         return found
 
     return find
@@ -114,13 +107,10 @@ def _live_names(ctx: click.Context) -> list[str]:
     import anyio  # noqa: PLC0415
 
     from asyncmigrate._cli.commands import open_cluster  # noqa: PLC0415
+    from asyncmigrate._cluster import kubeconfig  # noqa: F401, PLC0415 -- before the clock runs, for it takes longest
     from asyncmigrate._cluster.calls import Calls  # noqa: PLC0415
-    from asyncmigrate._cluster.home import some_home  # noqa: PLC0415
     from asyncmigrate._engine.tasks import UnwaitedThreads  # noqa: PLC0415
     from asyncmigrate._model import CRD_GROUP, CRD_RESOURCE, Resource  # noqa: PLC0415
-
-    with some_home():  # loaded before the clock runs, for it takes longest
-        import asyncmigrate._cluster.kubeconfig  # noqa: F401, PLC0415
 
     crds = Resource(group=CRD_GROUP, version="v1", plural=CRD_RESOURCE, namespaced=False)
     found: list[str] = []

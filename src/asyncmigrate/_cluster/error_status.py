@@ -11,7 +11,7 @@ import msgspec
 
 from asyncmigrate._model import Status
 from asyncmigrate._rules.errors.causes import is_denial
-from asyncmigrate._rules.errors.secrets import shown_source, without_credentials
+from asyncmigrate._rules.errors.secrets import on_one_line, shown_source
 
 # Deep nesting is the reader's to survive, not ours to have.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -141,5 +141,5 @@ def excerpt(body: bytes, limit: int = 200) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = without_credentials(" ".join(text.split()))
+    line = on_one_line(text)
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 
 import anyio
 
-from asyncmigrate._rules.errors.secrets import Discreet, without_credentials
+from asyncmigrate._rules.errors.secrets import Discreet, on_one_line
 from asyncmigrate.errors import ConfigError
 
 _LAST_SECONDS = 0.2  # for a plugin to tidy up once it is told to end, before it is killed
@@ -118,7 +118,7 @@ async def output_of(args: list[str], env: Mapping[str, str], *, interactive: boo
             raise
     if process.returncode:
         # Before it is cut: what is left of a URL may not look like one. A plugin may print what it was told of proxies.
-        why = without_credentials(" ".join(words.decode(errors="replace").split()))[-_MOST_WORDS:]
+        why = on_one_line(words.decode(errors="replace"))[-_MOST_WORDS:]
         raise ConfigError(f"exec: {args[0]} returned {process.returncode}{f'. {why}' if why else ''}")
     return printed
 

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterable, Iterator
 
 from asyncmigrate._cluster.transport import MOST_BYTES
-from asyncmigrate._rules.errors.secrets import without_credentials
+from asyncmigrate._rules.errors.secrets import on_one_line
 from asyncmigrate.errors import (
     BadAnswerError,
     ConnectionLostError,
@@ -18,7 +18,7 @@ from asyncmigrate.errors import (
 
 def one_line(error: BaseException) -> str:
     """What an error of a library says, without the credentials of any URL in it."""
-    return without_credentials(" ".join(str(error).split())) or type(error).__name__
+    return on_one_line(str(error)) or type(error).__name__
 
 
 def unreachable(base: str, words: str) -> UnreachableError:

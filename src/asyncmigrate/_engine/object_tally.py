@@ -7,17 +7,17 @@ from collections.abc import Callable
 import anyio
 
 from asyncmigrate._engine.crd_result import CRDResult, Stopped
-from asyncmigrate._engine.object_tries import failure_of
 from asyncmigrate._model import ObjectRef
 from asyncmigrate._results.report import Failure, Objects, Outcome
-from asyncmigrate.errors import MigrateError
+from asyncmigrate._rules.errors.classify import reason_of
+from asyncmigrate.errors import APIError, MigrateError
 from asyncmigrate.events import Event, ObjectFailed, ObjectSettled, Settled
 
 KEPT_FAILURES = 1000  # of one CRD, with their words; more are only counted
 
 
 class ObjectTally:
-    """The objects of one CRD, and which of them are still to be settled."""
+    """The objects of one CRD, and how many of them are still to be settled."""
 
     def __init__(self, crd: str, emit: Callable[[Event], None]) -> None:
         self._crd = crd
@@ -66,7 +66,15 @@ class ObjectTally:
 
     def failed(self, ref: ObjectRef, attempts: int, error: MigrateError) -> None:
         """Count an object that is not tried any more."""
-        failure = failure_of(ref, attempts, error)
+        status = error.status if isinstance(error, APIError) else None
+        failure = Failure(
+            namespace=ref.namespace,
+            name=ref.name,
+            code=status.code if status else 0,
+            reason=reason_of(error),
+            message=status.message if status else str(error),
+            attempts=attempts,
+        )
         self._counts["failed"] += 1
         if len(self.failures) < KEPT_FAILURES:
             self.failures.append(failure)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from asyncmigrate._engine.session import Tries
 from asyncmigrate._model import ObjectRef
-from asyncmigrate._results.report import Failure
-from asyncmigrate._rules.errors.classify import reason_of
-from asyncmigrate.errors import APIError, MigrateError
 from asyncmigrate.events import Settled
 
 
@@ -22,16 +19,3 @@ class ObjectTries(Tries, kw_only=True):
     changed: bool = False  # it is not as it was known: look at it before the next write
     now: ObjectRef | None = None  # as such a look found it
     plain: bool = False  # leave its managedFields as they are
-
-
-def failure_of(ref: ObjectRef, attempts: int, error: MigrateError) -> Failure:
-    """An object that is not tried again, with the server's own words."""
-    status = error.status if isinstance(error, APIError) else None
-    return Failure(
-        namespace=ref.namespace,
-        name=ref.name,
-        code=status.code if status else 0,
-        reason=reason_of(error),
-        message=status.message if status else str(error),
-        attempts=attempts,
-    )

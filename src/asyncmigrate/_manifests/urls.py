@@ -22,7 +22,7 @@ from urllib.request import (
 )
 
 from asyncmigrate._manifests.limits import MOST_BYTES, too_large
-from asyncmigrate._rules.errors.secrets import without_credentials
+from asyncmigrate._rules.errors.secrets import on_one_line
 from asyncmigrate.errors import ManifestError
 
 _STEP_SECONDS = 30  # for each piece of it
@@ -138,7 +138,7 @@ def _no_url(error: Exception) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         # Those of redirects have several lines.
-        return f"HTTP {error.code} {without_credentials(' '.join(error.reason.split()))}"
+        return f"HTTP {error.code} {on_one_line(error.reason)}"
     if isinstance(error, InvalidURL):
         return _no_url(error)  # a redirect may lead to one
     if isinstance(error, IncompleteRead):
@@ -146,4 +146,4 @@ def _reason(error: Exception) -> str:
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
-    return without_credentials(" ".join(str(reason).split())) or type(error).__name__
+    return on_one_line(str(reason)) or type(error).__name__

@@ -21,6 +21,11 @@ def without_credentials(text: str) -> str:
     return _URL.sub(lambda found: _bare(found[0]), text)
 
 
+def on_one_line(text: str) -> str:
+    """A text from elsewhere without its line breaks and its credentials."""
+    return without_credentials(" ".join(text.split()))
+
+
 def shown_source(name: str) -> str:
     """The name of a file as it is; a URL, of any scheme, without its credentials, its query and its fragment."""
     if not _NAME.match(name):

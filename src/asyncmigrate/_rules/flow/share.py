@@ -94,7 +94,7 @@ class Share(Generic[L]):
         slow = self._waiting[Kind.SLOW]
         if found is not None or not slow:
             return found
-        alone = room and self._apart < most and not any(self._waiting[kind] for kind in Kind if kind is not Kind.SLOW)
+        alone = room and self._apart < most and not any(self._waiting[: Kind.SLOW])
         return self._best(now, Kind.SLOW) if alone or self._apart < max(1, most // 2) else None
 
     def _best_of_quick_and_unknown(self, now: float, most: int) -> L | None:
