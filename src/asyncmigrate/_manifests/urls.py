@@ -76,6 +76,19 @@ def _get(url: str, most: int, within: float) -> bytes:
         return _body(answer, most, until, within)
 
 
+class _Redirects(HTTPRedirectHandler):
+    """Closes the answer also where it redirects to what is no URL, which urllib finds out before it would."""
+
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:  # noqa: ANN401 -- urllib's
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
 def _opener() -> OpenerDirector:
     """No ftp: and file: URLs: a redirect could lead there."""
     opener = OpenerDirector()
@@ -85,7 +98,7 @@ def _opener() -> OpenerDirector:
         HTTPHandler,
         HTTPSHandler,
         HTTPDefaultErrorHandler,
-        HTTPRedirectHandler,
+        _Redirects,
         HTTPErrorProcessor,
     ):
         opener.add_handler(handler())
