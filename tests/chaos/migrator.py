@@ -14,7 +14,7 @@ from tests.chaos.scene import Scene
 from tests.command.runner import command, environment
 
 _PATIENT = RetryPolicy(first_wait=0.02, max_wait=1.0, max_seconds=20)
-_RUNS = 30  # that a round may take; most take one or two, and a few, through many false 404s, over ten
+_RUNS = 30  # that a round may take; most take one or two
 
 
 class Migrator:
@@ -23,6 +23,7 @@ class Migrator:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._state = scene.bed.folder / f"state-{scene.seed}.json"
+        self.reasons: list[str] = []  # that its runs have ended with
         self._kubeconfig = scene.proxy.write_kubeconfig(scene.bed.folder / f"kubeconfig-{scene.seed}")
 
     async def warm_up(self) -> None:
@@ -31,15 +32,14 @@ class Migrator:
             await plan(cluster, names=[self._scene.name])
 
     async def migrate(self) -> None:
-        reasons = []
         for _ in range(_RUNS):
             await self._scene.may_run.wait()
             found = await self._run()
+            self.reasons.append(found.reason)
             # Current: the answer to an earlier run's trim was lost, and what it wrote was not.
             if found.outcome is Outcome.MIGRATED or found.reason == "StoredAsStorageVersion":
                 return
-            reasons.append(found.reason)
-        raise AssertionError(f"seed {self._scene.seed}: not migrated after {_RUNS} runs: {reasons}")
+        raise AssertionError(f"seed {self._scene.seed}: not migrated after {_RUNS} runs: {self.reasons}")
 
     async def _run(self) -> CRDReport:
         scene = self._scene

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+_NOT_FOUND = "404 for an object"
 FAULTS = (
     "delay",
     "cut before",
@@ -28,8 +29,10 @@ FAULTS = (
     "503",
     "504 in HTML",
     "200 in HTML",
-    "404 for an object",
+    _NOT_FOUND,
 )
+# Each of those fails an object, as it should: with no end of them a round in which many objects are written has none.
+_MOST_NOT_FOUND = 20
 _KEPT = {"Authorization", "Content-Type", "Accept", "User-Agent"}
 
 
@@ -106,10 +109,14 @@ class Proxy:
 
     def _choose_fault(self, request: web.BaseRequest) -> str:
         fault = self._draw.choice(FAULTS) if self._draw.random() < self.share else ""
-        if fault == "404 for an object" and (request.method != "PATCH" or _is_of_crd(request)):
+        if fault == _NOT_FOUND and not self._may_be_not_found(request):
             fault = ""
         self.injected[fault] += bool(fault)
         return fault
+
+    def _may_be_not_found(self, request: web.BaseRequest) -> bool:
+        patches_object = request.method == "PATCH" and not _is_of_crd(request)
+        return patches_object and self.injected[_NOT_FOUND] < _MOST_NOT_FOUND
 
     async def _pass_on(self, request: web.BaseRequest, fault: str, life: int) -> web.StreamResponse:
         trim = request.method == "PATCH" and _is_of_crd(request)

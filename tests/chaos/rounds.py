@@ -21,18 +21,21 @@ async def play_round(bed: Bed, proxy: Proxy, tally: Tally, seed: int, objects: i
     """Play the round of a seed, and leave nothing of it on the server."""
     kind = kind_of(seed, real=isinstance(bed, RealBed))
     scene = Scene(bed, proxy, tally, seed=seed, objects=objects, kind=kind)
+    migrator = Migrator(scene)
     async with AsyncExitStack() as stack:
-        with anyio.fail_after(_LONGEST):
+        with anyio.move_on_after(_LONGEST) as limit:
             await scene.open(stack)
-            await _play(scene)
+            await _play(scene, migrator)
+        if limit.cancelled_caught:
+            raise AssertionError(f"seed {seed}: not over after {_LONGEST} s; its runs: {migrator.reasons}")
         await bed.clean_up()
         bed.made.clear()
         bed.leftovers.clear()
     _count(scene)
 
 
-async def _play(scene: Scene) -> None:
-    judge, migrator = Judge(scene), Migrator(scene)
+async def _play(scene: Scene, migrator: Migrator) -> None:
+    judge = Judge(scene)
     scene.proxy.judge = judge.trim
     await migrator.warm_up()
     async with anyio.create_task_group() as tasks:
