@@ -201,3 +201,75 @@ def test_an_answer_that_trickles_ends_in_time(site: Site, begin: bytes) -> None:
     finally:
         ended.set()
     assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def proxied(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site is the proxy that the environment names; nothing else of the environment counts."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:hunter2@127.0.0.1:{site.port}")
+    site.answer = lambda _: ok(BODY)
+    return site
+
+
+def test_a_url_is_fetched_through_the_environment_s_proxy(proxied: Site) -> None:
+    assert names("http://manifests.invalid/crds.yaml") == ["widgets.example.com"]
+    [asked] = proxied.requests
+    assert asked.startswith(b"GET http://manifests.invalid/crds.yaml HTTP/1.1\r\n")
+    assert b"basic bwu6ahvudgvymg==" in asked.lower()
+
+
+def test_a_url_that_no_proxy_excepts_is_fetched_directly(proxied: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*.invalid,10.0.0.0/8")  # which urllib's own rules do not know
+    assert "cannot be fetched" in told("http://manifests.invalid/crds.yaml")
+    assert not proxied.requests
+
+
+def test_a_proxy_s_password_stays_with_the_proxy(proxied: Site) -> None:
+    proxied.answer = lambda asked: (
+        ok(BODY)
+        if asked.startswith(b"GET /")
+        else f"HTTP/1.1 302 Found\r\nLocation: {proxied.url()}\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert names("http://manifests.invalid/crds.yaml") == ["widgets.example.com"]
+    through, direct = proxied.requests
+    assert b"authorization" in through.lower()
+    assert b"authorization" not in direct.lower()
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_a_proxy_that_is_not_spoken_here_is_named(proxied: Site, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"{scheme}://me:hunter2@127.0.0.1:{proxied.port}")
+    message = told("http://manifests.invalid/crds.yaml")
+    assert (
+        message == f"cannot be fetched: the proxy is of the kind {scheme}, which -f cannot use: download the file first"
+    )
+
+
+def test_a_proxy_that_is_none_is_named_without_its_password(proxied: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://me:hunter2@127.0.0.1:abc")
+    message = told("http://manifests.invalid/crds.yaml")
+    assert "HTTP_PROXY is not the address of a proxy" in message
+    assert "hunter2" not in message
+    assert not proxied.requests
+
+
+def test_a_server_s_error_is_tried_again_as_kubectl_does(site: Site) -> None:
+    answers = iter([b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n", ok(BODY)])
+    site.answer = lambda _: next(answers)
+    assert names(site.url()) == ["widgets.example.com"]
+    assert len(site.requests) == 2
+
+
+def test_a_server_s_error_that_stays_is_told_after_three_tries(site: Site) -> None:
+    site.answer = lambda _: b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n"
+    assert told(site.url()) == "cannot be fetched: HTTP 502 Bad Gateway"
+    assert len(site.requests) == 3
+
+
+def test_what_the_client_did_wrong_is_not_tried_again(site: Site) -> None:
+    site.answer = lambda _: b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n"
+    assert told(site.url()) == "cannot be fetched: HTTP 404 Not Found"
+    assert len(site.requests) == 1

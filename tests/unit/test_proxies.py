@@ -14,8 +14,8 @@ import anyio.abc
 import pytest
 
 from asyncmigrate import Cluster, RetryPolicy, plan
-from asyncmigrate._cluster.proxies import environment_proxy, read_proxy, uses_proxy
 from asyncmigrate._cluster.translate import one_line
+from asyncmigrate._rules.decisions.proxies import environment_proxy, read_proxy, uses_proxy
 from asyncmigrate.errors import ConfigError, MigrateError, UnreachableError
 from tests.bed.bed import EmbeddedBed
 from tests.bed.processes import free_port

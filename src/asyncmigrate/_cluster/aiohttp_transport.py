@@ -22,8 +22,8 @@ from yarl import URL
 from asyncmigrate._cluster import translate as say
 from asyncmigrate._cluster.error_status import is_denied
 from asyncmigrate._cluster.identity import Headers, basic, check_header
-from asyncmigrate._cluster.proxies import Proxy, environment_proxy, read_proxy
 from asyncmigrate._cluster.transport import CONNECT_SECONDS, MOST_BYTES, Request, Response
+from asyncmigrate._rules.decisions.proxies import Proxy, environment_proxy, read_proxy
 from asyncmigrate.errors import ConfigError, TransportError
 
 _UNAUTHORIZED = 401

@@ -7,7 +7,7 @@ import ssl
 import aiohttp
 from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError, ProxyType
 
-from asyncmigrate._cluster.proxies import Proxy
+from asyncmigrate._rules.decisions.proxies import Proxy
 
 # What comes in place of aiohttp's own where the proxy cannot be reached, or does not reach the server.
 ERRORS: tuple[type[Exception], ...] = (ProxyConnectionError, ProxyError, ProxyTimeoutError)

@@ -1,32 +1,40 @@
-"""Fetches a manifest from an http or https URL, through proxies of the environment, bounded in bytes and seconds."""
+"""Fetches a manifest from an http or https URL, through proxies of the environment, bounded in bytes and seconds.
+
+A server's error (5xx) is tried again twice, a second apart, as `kubectl apply -f URL` does.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import (
+    BaseHandler,
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
     HTTPHandler,
     HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
-    ProxyHandler,
     Request,
     UnknownHandler,
 )
 
 from asyncmigrate._manifests.limits import MOST_BYTES, too_large
+from asyncmigrate._rules.decisions.proxies import environment_proxy
 from asyncmigrate._rules.errors.secrets import on_one_line
-from asyncmigrate.errors import ManifestError
+from asyncmigrate.errors import ConfigError, ManifestError
 
 _STEP_SECONDS = 30  # for each piece of it
 _WHOLE_SECONDS = 300
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
 _CHUNK = 1 << 20
 _NO_PORT = "its port is no number up to 65535; in a password, / ? and # are written %2F %3F and %23"
 _KEPT = "%/:?#[]@!$&'()*+,;=~"  # of a path and query, where the rest may be written plainly
@@ -43,7 +51,7 @@ def fetch(url: str, shown: str, *, most: int = MOST_BYTES, within: float = _WHOL
 
     def attempt() -> None:
         try:
-            got.append(_get(url, most, within))
+            got.append(_get_again(url, most, within))
         except Exception as error:  # noqa: BLE001 -- raised below, in the thread that asked
             failed.append(error)
 
@@ -57,13 +65,26 @@ def fetch(url: str, shown: str, *, most: int = MOST_BYTES, within: float = _WHOL
     error = failed[0] if failed else TimeoutError(_too_slow(within))
     if isinstance(error, OverflowError):
         raise too_large(shown, most) from error
+    if isinstance(error, ConfigError):
+        raise ManifestError(f"cannot be fetched: {error}", source=shown) from error
     if isinstance(error, OSError | ValueError | HTTPException):
         raise ManifestError(f"cannot be fetched: {_reason(error)}", source=shown) from error
     raise error
 
 
-def _get(url: str, most: int, within: float) -> bytes:
+def _get_again(url: str, most: int, within: float) -> bytes:
     until = time.monotonic() + within
+    for _ in range(1, _TRIES):
+        try:
+            return _get(url, most, until, within)
+        except HTTPError as error:
+            if error.code < HTTPStatus.INTERNAL_SERVER_ERROR or time.monotonic() + _PAUSE_SECONDS > until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+    return _get(url, most, until, within)
+
+
+def _get(url: str, most: int, until: float, within: float) -> bytes:
     try:
         answer = _opener().open(_request(url), timeout=_STEP_SECONDS)
     except HTTPError as error:
@@ -89,11 +110,31 @@ class _Redirects(HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
+class _Proxies(BaseHandler):
+    """Goes through the proxy that Go, and so kubectl, would take; urllib's own rules know no CIDR and no `*.corp`."""
+
+    handler_order = 100  # before those that open connections
+
+    def http_open(self, request: Request) -> None:
+        """Turn the request to its proxy, and let the next handler open it."""
+        proxy = environment_proxy(f"{request.type}://{request.host}", os.environ)
+        if proxy is None:
+            return
+        if proxy.scheme != "http":
+            raise ConfigError(f"the proxy is of the kind {proxy.scheme}, which -f cannot use: download the file first")
+        if proxy.username is not None:
+            basic = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+            request.add_unredirected_header("Proxy-Authorization", f"Basic {basic}")
+        request.set_proxy(proxy.url.removeprefix("http://"), proxy.scheme)
+
+    https_open = http_open
+
+
 def _opener() -> OpenerDirector:
     """No ftp: and file: URLs: a redirect could lead there."""
     opener = OpenerDirector()
     for handler in (
-        ProxyHandler,
+        _Proxies,
         UnknownHandler,
         HTTPHandler,
         HTTPSHandler,

@@ -23,8 +23,8 @@ from asyncmigrate._cluster.identity import Impersonation, Overrides
 from asyncmigrate._cluster.kubeconfig_choice import Choice, ClusterInfo, UserInfo
 from asyncmigrate._cluster.kubeconfig_files import Entry, Kubeconfig
 from asyncmigrate._cluster.oidc import OIDC
-from asyncmigrate._cluster.proxies import Proxy
 from asyncmigrate._manifests.given import Place
+from asyncmigrate._rules.decisions.proxies import Proxy
 from asyncmigrate._rules.errors.secrets import Discreet, shown_source, without_credentials
 
 MARK = "hunter2"
