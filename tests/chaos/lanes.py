@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -46,8 +47,11 @@ async def play_embedded(tally: Tally, seeds: Iterable[int], folder: Path, report
 
 
 def play_one(seed: int, folder: Path) -> Tally:
-    """Play one round on an embedded server."""
-    return anyio.run(partial(_play_one, seed, folder))
+    """Play one round on an embedded server. No traceback crosses processes, so it becomes the message."""
+    try:
+        return anyio.run(partial(_play_one, seed, folder))
+    except Exception:  # noqa: BLE001 -- whatever it is, the round is named
+        raise AssertionError(f"seed {seed}:\n{traceback.format_exc()}") from None
 
 
 async def _play_one(seed: int, folder: Path) -> Tally:

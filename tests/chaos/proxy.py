@@ -31,7 +31,10 @@ FAULTS = (
     "200 in HTML",
     _NOT_FOUND,
 )
-# Each of those fails an object, as it should: with no end of them a round in which many objects are written has none.
+# In a round; then the network is well again. A false 404 fails its object, and after what may be an outage all is
+# listed anew, as it should: with no end of them a round ends late, and on a busy machine, where the writers get
+# further ahead meanwhile, never.
+_MOST_FAULTS = 150
 _MOST_NOT_FOUND = 20
 _KEPT = {"Authorization", "Content-Type", "Accept", "User-Agent"}
 
@@ -109,6 +112,8 @@ class Proxy:
 
     def _choose_fault(self, request: web.BaseRequest) -> str:
         fault = self._draw.choice(FAULTS) if self._draw.random() < self.share else ""
+        if self.injected.total() >= _MOST_FAULTS:
+            fault = ""
         if fault == _NOT_FOUND and not self._may_be_not_found(request):
             fault = ""
         self.injected[fault] += bool(fault)

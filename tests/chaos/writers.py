@@ -13,6 +13,7 @@ from tests.bed.bed import MERGE, Bed
 from tests.bed.scenes import Manifest, obj
 
 _MOST_OBJECTS = 15  # of one writer: a round is about what is written while a run is at work, not about ever more of it
+_SEND_SECONDS = 60
 # In any order of the clocks: no write can have such a time.
 _FORGED = ("2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z")
 
@@ -118,14 +119,17 @@ async def paused(writers: Iterable[Writer]) -> AsyncIterator[None]:
 
 async def send_until(send: Callable[[], Awaitable[httpx.Response]], wanted: set[int]) -> None:
     """Send the same again until it is known to be done; each of these writes may be done twice."""
-    with anyio.fail_after(60):
+    last = "no answer"
+    with anyio.move_on_after(_SEND_SECONDS):
         while True:
             try:
                 answer = await send()
-            except httpx.TransportError:
-                await anyio.sleep(0.1)
-                continue
-            if answer.status_code in wanted:
-                return
-            assert answer.status_code in {409, 429, 500, 503, 504}, answer.text
+            except httpx.TransportError as error:
+                last = repr(error)
+            else:
+                last = f"{answer.status_code} {answer.text}"
+                if answer.status_code in wanted:
+                    return
+                assert answer.status_code in {409, 429, 500, 503, 504}, last
             await anyio.sleep(0.1)
+    raise AssertionError(f"a write by others was not done within {_SEND_SECONDS} s: {last}")
