@@ -11,7 +11,7 @@ from tests.chaos.lanes import play_embedded, play_real
 from tests.chaos.tally import Tally
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 async def test_nothing_is_lost_on_the_embedded_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
     await play_embedded(tally, range(200), tmp_path)
@@ -22,7 +22,7 @@ async def test_nothing_is_lost_on_the_embedded_server(tmp_path: Path, capsys: py
 
 
 @pytest.mark.real
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1500)
 async def test_nothing_is_lost_on_a_real_server(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], has_real_server: None
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -22,8 +23,7 @@ async def ask(client_config: Mapping[str, Any], review: dict[str, Any], *, secon
         WebhookCallError: it could not be called within `seconds`, or what it said is no review.
     """
     url = f"{client_config.get('url', '')}?timeout={seconds}s"
-    authorities = base64.b64decode(client_config.get("caBundle") or "").decode()
-    trust = ssl.create_default_context(cadata=authorities or None)
+    trust = _trust(client_config.get("caBundle") or "")
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds)) as session,
@@ -38,6 +38,12 @@ async def ask(client_config: Mapping[str, Any], review: dict[str, Any], *, secon
     if not isinstance(response, dict):
         raise WebhookCallError(f'Post "{url}": webhook response was absent')
     return response
+
+
+@lru_cache(maxsize=16)  # to read the certificates takes longer than the call
+def _trust(bundle: str) -> ssl.SSLContext:
+    authorities = base64.b64decode(bundle).decode()
+    return ssl.create_default_context(cadata=authorities or None)
 
 
 def _in_words(error: Exception) -> str:
