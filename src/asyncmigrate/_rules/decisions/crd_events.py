@@ -15,7 +15,8 @@ from asyncmigrate._rules.decisions.safe_text import clean, cut
 # NoteLengthLimit in kubernetes' pkg/apis/core/validation/events.go; it bounds core/v1 only where eventTime is set.
 MESSAGE_BYTES = 1024
 _EXAMPLE_BYTES = 400  # of one object that failed, so that what to do is never cut off
-_REASON_BYTES = 700  # of why a CRD could not be migrated: the same
+_REASON_BYTES = 600  # of why a CRD could not be migrated: the same
+_WORD_BYTES = 100  # of a reason in a word, which a server may have made
 _NAME_BYTES = 253
 _AGAIN = "Then run asyncmigrate again."
 
@@ -90,7 +91,8 @@ def _incomplete(report: CRDReport) -> str:
     held = report.plan.decision is Decision.STALE and report.reason == PLAN_BLOCKED
     todo = "Unblock the other CRD, or skip it." if held else "Put this right."
     # The reason first: it is what an operator looks up.
-    return f"Not migrated{into}: {report.reason}: {_short(report.message)}{counts}. {todo} {_AGAIN}"
+    reason = cut(clean(report.reason), _WORD_BYTES)
+    return f"Not migrated{into}: {reason}: {_short(report.message)}{counts}. {todo} {_AGAIN}"
 
 
 def _short(message: str) -> str:
