@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +23,7 @@ from tests.bed.scenes import crd, obj
 from tests.command.runner import asyncmigrate, command, environment
 from tests.command.test_interrupts import INTERRUPTED_AT, hooked
 
+FULL = 65536  # bytes that a pipe has room for
 GRACE = 2.0  # seconds, fewer than any pod has
 VARIABLE = "ASYNCMIGRATE_TERMINATION_LOG"
 FIRST_PROCESS = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
@@ -80,8 +85,8 @@ def can_unshare() -> bool:
 async def test_sigterm_in_the_middle_of_a_run(bed: Bed, tmp_path: Path, log: Path, before: Sequence[str]) -> None:
     if before and not can_unshare():
         pytest.skip("unshare is not to be had here")
-    name, state = await stale(bed, 1200), tmp_path / "state.json"
-    begun = [*before, *arguments(bed, name, state), "--rate", "300"]
+    name, state = await stale(bed, 600), tmp_path / "state.json"
+    begun = [*before, *arguments(bed, name, state), "--rate", "200"]
     env = environment(bed.folder, **{VARIABLE: str(log)})
     process = await anyio.open_process(begun, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     with anyio.fail_after(60):
@@ -99,14 +104,14 @@ async def test_sigterm_in_the_middle_of_a_run(bed: Bed, tmp_path: Path, log: Pat
     assert more == []
     # Nothing is lost, and the next pod goes on from there.
     done = rewritten(bed, name)
-    assert 100 <= done < 1200
+    assert 100 <= done < 600
     assert await bed.stored_versions(name) == ["v1", "v2"]
     ended = await anyio.run_process(arguments(bed, name, state), env=env, stderr=subprocess.PIPE)
     objects = json.loads(ended.stdout)["crds"][0]["objects"]
-    assert (objects["proven"] >= done, objects["proven"] + objects["rewritten"]) == (True, 1200)
+    assert (objects["proven"] >= done, objects["proven"] + objects["rewritten"]) == (True, 600)
     assert bed.stored_api_versions(name) == {"v2"}
     assert await bed.stored_versions(name) == ["v2"]
-    assert log.read_text().startswith("done (exit code 0): 1 CRD (1 migrated); 1,200 objects: ")
+    assert log.read_text().startswith("done (exit code 0): 1 CRD (1 migrated); 600 objects: ")
     assert log.read_text().count("\n") == 1
 
 
@@ -128,15 +133,20 @@ async def test_sigterm_while_it_loads(
 
 async def test_a_run_that_nobody_reads_leaves_a_message_too(embedded: EmbeddedBed, tmp_path: Path, log: Path) -> None:
     """Its event loop waits for a full pipe, and hears no signal."""
-    for number in range(2000):
+    for number in range(200):
         embedded.server.apply_crd(crd(embedded.group, "v1", "v1", plural=f"things{number}"))
     env = environment(tmp_path, **{VARIABLE: str(log)})
     args = command("plan", "-o", "json", "--kubeconfig", embedded.kubeconfig())
-    process = await anyio.open_process(args, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    reader, writer = os.pipe()
+    process = await anyio.open_process(args, env=env, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    waiting = bytearray(4)
     with anyio.fail_after(60):
-        assert process.stdout
-        await process.stdout.receive(1)  # it prints, and has no more room
+        while int.from_bytes(waiting, sys.byteorder) < FULL:
+            await anyio.sleep(0.01)
+            fcntl.ioctl(reader, termios.FIONREAD, waiting)
     code, took, _ = await end(process)
+    os.close(reader)
     assert (code, took < 2 * GRACE) == (130, True)
     assert log.read_text() == "interrupted: run again to do the rest (exit code 130)\n"
 
@@ -144,7 +154,7 @@ async def test_a_run_that_nobody_reads_leaves_a_message_too(embedded: EmbeddedBe
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (("run", "--evnts"), (2, "wrong usage or input (exit code 2): No such option: --evnts")),
+        (("run", "--evnts"), (2, "wrong usage or input (exit code 2): No such option")),
         (("run",), (2, "wrong usage or input (exit code 2): there is no terminal to ask on: give -y")),
         (("run", "-y", "-f", "missing.yaml"), (2, "wrong usage or input (exit code 2): ")),
         (("run", "-y", "--kubeconfig", "no"), (4, "the cluster cannot be reached, or refuses us (exit code 4): ")),
