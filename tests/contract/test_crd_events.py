@@ -9,12 +9,15 @@ import anyio
 import pytest
 
 from asyncmigrate import Outcome, Report, plan, run
+from asyncmigrate._rules.decisions.crd_events import CRDEvent, EventType
 from asyncmigrate.events import Event, EventNotRecorded
-from tests.bed.bed import Bed, EmbeddedBed
+from tests.bed.admission import CONFIGURATIONS, AdmissionWebhook, open_admission_webhook
+from tests.bed.bed import Bed, EmbeddedBed, RealBed
 from tests.bed.scenes import Manifest, crd, obj
 from tests.command.runner import command, environment
 
 EVENTS = "/api/v1/namespaces/default/events"
+MIGRATED = "StorageMigrated"
 
 
 async def stale(bed: Bed, count: int = 3, plural: str = "widgets") -> str:
@@ -67,7 +70,7 @@ async def test_a_migrated_crd_has_an_event_that_kubectl_describe_shows(bed: Bed)
     assert (event["source"], event["reportingComponent"]) == ({"component": "asyncmigrate"}, "asyncmigrate")
     assert event["firstTimestamp"] == event["lastTimestamp"]
     # The field selector of `kubectl describe`, which the real server knows.
-    if "embedded" not in type(bed).__name__.lower():
+    if isinstance(bed, RealBed):
         selector = f"involvedObject.name={name},involvedObject.namespace=,involvedObject.uid={about['uid']}"
         chosen = (await bed.http.get(EVENTS, params={"fieldSelector": selector})).json()["items"]
         assert [e["metadata"]["name"] for e in chosen] == [event["metadata"]["name"]]
@@ -155,8 +158,8 @@ async def test_a_blocked_crd_and_those_that_it_holds_back_are_named(bed: Bed) ->
 
 @pytest.mark.parametrize(
     "how",
-    [(500, "InternalError", "etcd is away"), (403, "Forbidden", "exceeded quota: q, requested: count/events=1")],
-    ids=["500", "quota"],
+    [(500, "InternalError", "etcd is away"), (403, "Forbidden", "not here")],
+    ids=["500", "403"],
 )
 async def test_an_events_api_that_fails_fails_nothing(embedded: EmbeddedBed, how: tuple[int, str, str]) -> None:
     for plural in ("widgets", "gadgets"):
@@ -221,10 +224,65 @@ async def test_the_command_records_them_with_events(bed: Bed) -> None:
 
 async def test_the_command_warns_and_still_ends_with_0(embedded: EmbeddedBed) -> None:
     name = await stale(embedded)
-    embedded.server.faults.answer(403, reason="Forbidden", message="exceeded quota", resource="events")
+    embedded.server.faults.answer(403, reason="Forbidden", message="not here", resource="events")
     for quiet in ((), ("-q",), ("-v",)):
         await embedded.apply_crd(crd(embedded.group, "v1", "v1", "v2"))
         await embedded.apply_crd(crd(embedded.group, "v2", "v1", "v2"))
         args = command("run", name, "-y", "--settle", "0", "--events", *quiet, "--kubeconfig", embedded.kubeconfig())
         done = await anyio.run_process(args, env=environment(embedded.folder), stderr=subprocess.PIPE)
-        assert b"exceeded quota" in done.stderr
+        assert b"not here" in done.stderr
+
+
+async def until_denied(bed: Bed, webhook: AdmissionWebhook) -> None:
+    """Have writes of Events shown to a webhook, and wait until the server does so."""
+    name = f"events.{bed.group}"
+    hook = {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "clientConfig": webhook.client_config,
+        "timeoutSeconds": 30,
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["events"]}],
+    }
+    answer = await bed.http.post(CONFIGURATIONS, json={"metadata": {"name": name}, "webhooks": [hook]})
+    assert answer.status_code == 201, answer.text
+    bed.leftovers.append(f"{CONFIGURATIONS}/{name}")
+    probe = {"metadata": {"name": f"probe.{bed.group}"}, "involvedObject": {"name": "probe"}}
+    with anyio.fail_after(20):
+        while not webhook.asked(f"probe.{bed.group}"):
+            await bed.http.post(f"{EVENTS}?dryRun=All", json=probe)
+
+
+@pytest.mark.parametrize("how", ["denies", "hangs"])
+async def test_a_webhook_for_events_fails_nothing(bed: Bed, how: str) -> None:
+    name = await stale(bed)
+    uid = (await bed.live_crd(name))["metadata"]["uid"]
+    marked = CRDEvent(crd=name, uid=uid, resource_version="", type=EventType.NORMAL, reason=MIGRATED, message="")
+    seen: list[Event] = []
+    async with open_admission_webhook() as webhook:
+        await until_denied(bed, webhook)
+        deny = {"code": 403, "message": "no Events on a Monday"} if how == "denies" else None
+        webhook.answer(marked.name, deny=deny, seconds=0 if deny else 20)
+        with anyio.fail_after(30):
+            report = await migrate(bed, seen)
+        assert webhook.asked(marked.name)
+    assert report.ok
+    assert await bed.stored_versions(name) == ["v2"]
+    [warning] = warnings(seen)
+    if how == "denies":
+        assert "no Events on a Monday" in warning.error
+    assert await recorded(bed) == []
+
+
+@pytest.mark.real
+async def test_a_quota_does_not_hold_for_events(real_bed: RealBed) -> None:
+    """It leaves them out: ignoredResources in kubernetes' pkg/quota/v1/install/registry.go."""
+    quotas = "/api/v1/namespaces/default/resourcequotas"
+    quota = {"metadata": {"name": real_bed.group}, "spec": {"hard": {"count/events": "0"}}}
+    (await real_bed.http.post(quotas, json=quota)).raise_for_status()
+    real_bed.leftovers.append(f"{quotas}/{real_bed.group}")
+    await stale(real_bed)
+    seen: list[Event] = []
+    assert (await migrate(real_bed, seen)).ok
+    assert warnings(seen) == []
+    assert len(await recorded(real_bed)) == 1
