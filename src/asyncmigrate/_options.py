@@ -93,6 +93,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
         proof_margin: seconds by which an object must have been written later than its CRD to need no rewriting.
         rewrite_all: rewrite every object, even if it is known to be in the storage version.
         managed_fields: `move` the managedFields of objects to the storage version, or `keep` them as they are.
+        record_events: record a Kubernetes Event about each CRD that was migrated, or could not be.
     """
 
     dry_run: bool = False
@@ -102,10 +103,11 @@ class RunOptions(Options, frozen=True, kw_only=True):
     proof_margin: float = PROOF_MARGIN
     rewrite_all: bool = False
     managed_fields: ManagedFields = ManagedFields.MOVE
+    record_events: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_booleans("dry_run", "skip_blocked", "rewrite_all")
+        self._check_booleans("dry_run", "skip_blocked", "rewrite_all", "record_events")
         self._check_seconds("settle", "proof_margin")
         rate = self.rate
         _check(

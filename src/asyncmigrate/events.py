@@ -23,6 +23,7 @@ __all__ = [
     "CRDSettling",
     "CRDStarted",
     "Event",
+    "EventNotRecorded",
     "ManifestsRead",
     "ObjectFailed",
     "ObjectSettled",
@@ -101,6 +102,16 @@ class RunStarted(Event, frozen=True):
 class StateNotSaved(Event, frozen=True):
     """The state file cannot be written: the run goes on, and could not be resumed. `error` says why."""
 
+    error: str
+
+
+class EventNotRecorded(Event, frozen=True):
+    """A Kubernetes Event about a CRD could not be recorded: the run goes on without. `error` says why.
+
+    `crd` is empty where it was about several.
+    """
+
+    crd: str
     error: str
 
 

@@ -19,7 +19,7 @@ from asyncmigrate.errors import UsageError
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 LIBRARY_ONLY = {"retry_policy"}
-FLAGS = {"webhook_policy": "webhook_wait"}  # where the command has a simpler one
+FLAGS = {"webhook_policy": "webhook_wait", "record_events": "events"}  # where the command has a simpler one
 COMMAND = main.commands["run"]
 PARAMS = {p.name: p for p in COMMAND.params}
 
@@ -61,6 +61,7 @@ def test_readme_names_each_flag_of_run() -> None:
         {"rate": "3"},
         {"dry_run": "false"},
         {"skip_blocked": 0},
+        {"record_events": "yes"},
         {"retry_policy": None},
         {"webhook_policy": 5},
     ],

@@ -17,6 +17,7 @@ from asyncmigrate._cli import interrupts
 from asyncmigrate._cli.completing import COMPLETE_VARIABLE, hush
 from asyncmigrate._cli.options import CONNECTION_WORDS
 from asyncmigrate._cli.output_options import OutputOptions, format_of
+from asyncmigrate._cli.termination import VARIABLE, leave
 
 PREFIX = "ASYNCMIGRATE"
 # For each command, so that its name is not in the names of its variables.
@@ -61,6 +62,7 @@ class Front(click.Group):
 
     def _fail(self, error: click.ClickException, arguments: list[str]) -> NoReturn:
         from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- keeps --help quick
+        from asyncmigrate._output.termination import termination_message  # noqa: PLC0415 -- the same
 
         message = error.format_message()
         error.show()
@@ -69,6 +71,7 @@ class Front(click.Group):
             click.echo(message.removeprefix(f"{error.format_message()} "), err=True)
         show = Show(OutputOptions(format_of(arguments, os.environ)))
         show.error_document(message, code=error.exit_code, reason="Usage")
+        leave(termination_message(error.exit_code, error=message))
         sys.exit(error.exit_code)
 
 
@@ -101,7 +104,7 @@ def _variables(group: click.Group) -> Iterator[str]:
 
 def warn_of_unknown(group: click.Group, environment: Mapping[str, str]) -> None:
     """Say of a variable that is ours by its name, and that nothing reads: ASYNCMIGRATE_DRYRUN would not rehearse."""
-    known = sorted(set(_variables(group)))
+    known = sorted({*_variables(group), VARIABLE})
     for name in sorted(n for n in environment if n.startswith(f"{PREFIX}_") and n not in known):
         alike = difflib.get_close_matches(name, known, 1)
         meant = f"; did you mean {alike[0]}?" if alike else ""

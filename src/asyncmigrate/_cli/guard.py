@@ -15,7 +15,9 @@ from anyio.abc import TaskGroup
 from asyncmigrate._cli import exits, interrupts
 from asyncmigrate._cli.exits import Declined, Exit
 from asyncmigrate._cli.show import Show
+from asyncmigrate._cli.termination import leave
 from asyncmigrate._engine.tasks import UnwaitedThreads, open_tasks
+from asyncmigrate._output.termination import termination_message
 from asyncmigrate._rules.errors.classify import reason_of
 from asyncmigrate.errors import MigrateError
 
@@ -25,7 +27,12 @@ _REST = "run again to do the rest"
 
 def guarded(body: Callable[[], Awaitable[Exit]], show: Show, *, advice: str = _REST) -> Exit:
     """Run a command's body. `advice` is for whoever interrupts it."""
+    code = _guarded(body, show, advice)
+    leave(termination_message(code, show.shown, show.said))
+    return code
 
+
+def _guarded(body: Callable[[], Awaitable[Exit]], show: Show, advice: str) -> Exit:
     async def main() -> Exit:
         code = Exit.INTERRUPTED
         asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
@@ -62,6 +69,13 @@ def guarded(body: Callable[[], Awaitable[Exit]], show: Show, *, advice: str = _R
     return code
 
 
+def _end_now() -> None:
+    try:
+        leave(termination_message(Exit.INTERRUPTED))
+    finally:
+        os._exit(Exit.INTERRUPTED)
+
+
 class _Watchdog:
     """Ends the process if a signal is not heeded: the event loop may wait for whoever does not read what we print."""
 
@@ -74,7 +88,7 @@ class _Watchdog:
             signal.signal(number, self._start)
 
     def _start(self, _number: int, _frame: object) -> None:
-        timer = threading.Timer(_HEEDED_SECONDS, os._exit, (Exit.INTERRUPTED,))
+        timer = threading.Timer(_HEEDED_SECONDS, _end_now)
         timer.daemon = True
         self._timers.append(timer)
         timer.start()

@@ -16,13 +16,22 @@ _INTERRUPTED = 130
 
 
 def ignore() -> None:
-    """From here on, when all is done and said, SIGINT changes the exit code no more."""
+    """From here on, when all is done and said, SIGINT and SIGTERM change the exit code no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if _is_ours:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _end_quietly() -> None:
-    """From here on SIGINT ends the process at once, with one line."""
-    signal.signal(signal.SIGINT, _end)
+    """From here on SIGINT and SIGTERM end the process at once, with one line.
+
+    The first process of a container gets no signal that it has no handler for: without one, SIGTERM would be lost, and
+    the pod killed when its grace period is over.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: `nohup`, `&`
+        signal.signal(signal.SIGINT, _end)
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -41,5 +50,6 @@ def _is_command() -> bool:
     return os.path.basename(arguments[0]) in _COMMANDS  # noqa: PTH119 -- pathlib takes longer to import
 
 
-if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: `nohup`, `&`
+_is_ours = _is_command()
+if _is_ours:
     _end_quietly()

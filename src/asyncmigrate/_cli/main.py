@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 import msgspec
 
-from asyncmigrate._cli import options
+from asyncmigrate._cli import event_options, options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
@@ -147,6 +147,7 @@ def plan(
     help="Retry only what an earlier run left undone. REPORT is that run's -o json output.",
 )
 @options.state
+@event_options.events
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output
 @options.connection
@@ -166,6 +167,7 @@ def run(
     skip_blocked: bool,
     retry_failed: str | None,
     state: options.StateOptions,
+    events: bool,
     yes: bool,
     show: OutputOptions,
     connection: options.Connection,
@@ -190,6 +192,7 @@ def run(
         rewrite_all=rewrite_all,
         managed_fields=ManagedFields(managed_fields),
         skip_blocked=skip_blocked,
+        record_events=events,
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))

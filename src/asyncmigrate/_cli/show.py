@@ -40,11 +40,18 @@ _KUBECTL_NAME = "customresourcedefinition.apiextensions.k8s.io/"  # as `kubectl 
 
 
 class Show:
-    """Prints as the options say: results on stdout, everything else on stderr."""
+    """Prints as the options say: results on stdout, everything else on stderr.
+
+    Attributes:
+        shown: the result, once there is one.
+        said: the error, if there was one.
+    """
 
     def __init__(self, options: OutputOptions) -> None:
         self.options = options
         self._color = Color(options.color)
+        self.shown: Result | None = None
+        self.said = ""
         self._has_result = False  # stdout has a result, and must not get a document after it
 
     def check(self) -> None:
@@ -72,6 +79,7 @@ class Show:
         """Print a result, and write it to the file of --report. `drop`: the plan was asked about a version."""
         options = self.options
         self._has_result = True
+        self.shown = result
         if options.report is None and options.format.is_document:
             click.echo(self._document(result))
             return
@@ -109,6 +117,7 @@ class Show:
 
     def error(self, message: str, *, code: int, reason: str) -> None:
         """One line on stderr, and what `error_document` prints."""
+        self.said = message
         click.echo(clean(f"error: {message}"), err=True)
         self.error_document(message, code=code, reason=reason)
 

@@ -240,6 +240,10 @@ class Calls:
         """Get what another module has a decoder for."""
         return await self._send(Request("GET", target, {"Accept": accept}), doing)
 
+    async def send(self, request: Request, doing: str, *, within: float | None = None, crd: str = "") -> bytes:
+        """Send what another module makes and reads."""
+        return await self._send(request, doing, within, crd=crd)
+
     async def minor_version(self) -> int:
         """The server's minor version: 37 for Kubernetes v1.37.2."""
         return objects.minor_version(await self._send(Request("GET", "/version", _GET_CRD), "get the server's version"))

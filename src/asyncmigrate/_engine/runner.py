@@ -9,6 +9,7 @@ from typing import Literal
 from anyio.abc import TaskGroup
 
 from asyncmigrate._cluster.cluster import Cluster
+from asyncmigrate._engine.crd_events import CRDEvents, recording
 from asyncmigrate._engine.migration import Migration
 from asyncmigrate._engine.run_state import RunState, open_state
 from asyncmigrate._engine.session import Session
@@ -45,6 +46,7 @@ async def run(
     proof_margin: float = _DEFAULTS.proof_margin,
     rewrite_all: bool = False,
     managed_fields: Literal["move", "keep"] = "move",
+    record_events: bool = False,
     state: str | os.PathLike[str] | None = None,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
@@ -78,6 +80,9 @@ async def run(
         managed_fields: `move`, the default, brings objects' managedFields to the storage version too, so that
             server-side apply still works once an old version is dropped. `keep` leaves them, unless the server
             (Kubernetes 1.36 or before) would remove them all.
+        record_events: record a Kubernetes Event about each CRD that was migrated, or could not be, which
+            `kubectl describe crd` shows; a dry run records none. Needs the rights to create and patch events in the
+            namespace `default`. What cannot be recorded is an EventNotRecorded event, and changes nothing else.
         state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
             Runs may share it.
         retry_policy: how long to try again what can get better, 30 s by default for each object or call.
@@ -100,6 +105,7 @@ async def run(
         proof_margin=proof_margin,
         rewrite_all=rewrite_all,
         managed_fields=ManagedFields.of(managed_fields),
+        record_events=record_events,
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
     )
@@ -131,6 +137,7 @@ class _Run:
         self._options = options
         self._state = state
         self._plan = plan
+        self._crd_events = CRDEvents(session) if options.record_events and not options.dry_run else None
         self._migrations: dict[str, Migration] = {}
         self._resumes = False
 
@@ -149,8 +156,8 @@ class _Run:
         try:
             for crd_plan in self._plan.crds:
                 if crd_plan.name not in self._migrations:
-                    session.emit(CRDFinished(self._without_run(crd_plan)))
-            async with session.pool.crew(), open_tasks() as tasks:
+                    self._finished(self._without_run(crd_plan))
+            async with session.pool.crew(), recording(self._crd_events), open_tasks() as tasks:
                 await self._work(tasks)
             interrupted = False
         finally:
@@ -168,8 +175,18 @@ class _Run:
         tasks.start_soon(self._state.keep)
         async with open_tasks() as migrations:
             for migration in self._migrations.values():
-                migrations.start_soon(migration.run)
+                migrations.start_soon(self._migrate, migration)
         tasks.cancel_scope.cancel()
+
+    async def _migrate(self, migration: Migration) -> None:
+        await migration.run()
+        if self._crd_events is not None:
+            self._crd_events.add(migration.report)
+
+    def _finished(self, report: CRDReport) -> None:
+        self._session.emit(CRDFinished(report))
+        if self._crd_events is not None:
+            self._crd_events.add(report)
 
     def _report(self, *, interrupted: bool) -> Report:
         session, done = self._session, self._migrations

@@ -28,6 +28,7 @@ class RunKeywords(TypedDict, total=False):
     proof_margin: float
     rewrite_all: bool
     managed_fields: Literal["move", "keep"]
+    record_events: bool
     state: str | os.PathLike[str] | None
     retry_policy: RetryPolicy
     webhook_policy: RetryPolicy

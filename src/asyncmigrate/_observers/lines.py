@@ -12,11 +12,13 @@ from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 from asyncmigrate._results.report import CRDReport, Outcome
+from asyncmigrate._rules.decisions.phrases import objects_line
 from asyncmigrate.events import (
     CRDFinished,
     CRDRelisted,
     CRDSettling,
     Event,
+    EventNotRecorded,
     PlanFinished,
     RunFinished,
     StateNotSaved,
@@ -45,13 +47,15 @@ class Lines(Plain):
             case PlanFinished():
                 self._say(self._tally.decided)
             case CRDFinished(report=report) if _was_worked_on(report):
-                self._say(f"{report.name}: {report.outcome}, {words.objects_line(report.objects)}: {report.message}")
+                self._say(f"{report.name}: {report.outcome}, {objects_line(report.objects)}: {report.message}")
             case CRDSettling(crd=crd, wait=wait, settle=settle):
                 self._say(f"{crd}: {words.settling(wait, settle)}")
             case CRDRelisted(crd=crd, why=why):
                 self._say(f"{crd}: all objects are listed again: {why}")
             case StateNotSaved(error=error):
                 self._say(words.not_saved(error))
+            case EventNotRecorded(crd=crd, error=error):
+                self._say(words.event_not_recorded(crd, error))
             case RunFinished():
                 return
             case _ if time.monotonic() >= self._next:
@@ -75,5 +79,8 @@ class Quiet(Plain):
         self._console = console
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, StateNotSaved):
-            self._console.print(clean(words.not_saved(event.error)))
+        match event:
+            case StateNotSaved(error=error):
+                self._console.print(clean(words.not_saved(error)))
+            case EventNotRecorded(crd=crd, error=error):
+                self._console.print(clean(words.event_not_recorded(crd, error)))

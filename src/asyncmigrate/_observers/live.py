@@ -27,6 +27,7 @@ from asyncmigrate.events import (
     CRDSettling,
     CRDStarted,
     Event,
+    EventNotRecorded,
     PageListed,
     PlanFinished,
     StateNotSaved,
@@ -76,6 +77,8 @@ class Live:
                 self._say(f"{crd}: all objects are listed again: {why}", "dim")
             case StateNotSaved(error=error):
                 self._say(words.not_saved(error), "yellow")
+            case EventNotRecorded(crd=crd, error=error):
+                self._say(words.event_not_recorded(crd, error), "yellow")
             case CRDFinished(report=report):
                 self._finish(report)
 

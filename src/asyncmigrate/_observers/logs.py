@@ -19,6 +19,7 @@ from asyncmigrate.events import (
     CRDSettling,
     CRDStarted,
     Event,
+    EventNotRecorded,
     ManifestsRead,
     ObjectFailed,
     PageListed,
@@ -61,8 +62,9 @@ class Logs(Plain):
             case CRDFinished(report=report):
                 if report.plan.decision is Decision.STALE:
                     self._log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
-            case StateNotSaved(error=error):
-                self._log.warning("state not saved", error=error)
+            case StateNotSaved() | EventNotRecorded():
+                fields = msgspec.structs.asdict(event)
+                self._log.warning(_name(event), **{k: v for k, v in fields.items() if k != "time"})
             case ManifestsRead() | CRDStarted() | CRDSettling() | CRDRelisted() | PageListed():
                 self._log.info(_name(event), **msgspec.structs.asdict(event))
 

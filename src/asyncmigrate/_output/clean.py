@@ -1,8 +1,4 @@
-"""Makes other people's words safe to show. Names, messages and paths may hold anything.
-
-What steers a terminal, turns the direction of writing round or starts a new line is shown as an escape, so that no name
-can forge a line or hide one.
-"""
+"""Makes other people's words safe to show: as a line of text, and in JSON."""
 
 from __future__ import annotations
 
@@ -13,16 +9,11 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-# C0, DEL and C1; marks, embeddings, overrides and isolates of direction; separators; halves of surrogate pairs, which
-# stand for the bytes of file names that are no UTF-8.
-_RANGES = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_UNSAFE = re.compile(rf"[\x00-\x1f{_RANGES}]")
-_UNSAFE_IN_JSON = re.compile(f"[{_RANGES}]")  # C0 is escaped already
+from asyncmigrate._rules.decisions.safe_text import UNSAFE_BEHIND_C0, clean
 
+__all__ = ["as_json", "clean", "line"]
 
-def clean(words: str) -> str:
-    r"""The words on one line, with `\x1b` and the like in place of what is not to reach a terminal."""
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
+_UNSAFE_IN_JSON = re.compile(f"[{UNSAFE_BEHIND_C0}]")  # C0 is escaped already
 
 
 def line(words: str, style: str = "") -> Text:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from asyncmigrate._results.droppable import VersionUse
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan
-from asyncmigrate._results.report import CRDReport, Objects, Outcome, Report
-from asyncmigrate._rules.decisions.phrases import and_words, count
+from asyncmigrate._results.report import CRDReport, Outcome, Report
+from asyncmigrate._rules.decisions.phrases import and_words, count, objects_line
 
 _NAMED_FIELDS = 5  # of one manager; the rest is in the JSON
 
@@ -38,6 +38,11 @@ def settling(wait: float, settle: float) -> str:
 
 def not_saved(error: str) -> str:
     return f"warning: progress cannot be saved, so a killed run starts from the beginning: {error}"
+
+
+def event_not_recorded(crd: str, error: str) -> str:
+    about = f"about {crd}" if crd else "about some CRDs"
+    return f"warning: no Kubernetes Event was recorded {about}: {error}"
 
 
 def plan_line(plan: Plan) -> str:
@@ -115,12 +120,6 @@ def report_line(report: Report) -> str:
         f"{what}; {objects_line(report.objects)}; "
         f"{duration(report.seconds)}, {count(report.requests, 'request')}{retried}"
     )
-
-
-def objects_line(objects: Objects) -> str:
-    fields = [f for f in Objects.__struct_fields__ if f != "listed"]
-    parts = [f"{number(getattr(objects, f))} {f}" for f in fields if getattr(objects, f)]
-    return f"{count(objects.listed, 'object')}{': ' + ', '.join(parts) if parts else ''}"
 
 
 def owners_left_lines(crd: CRDReport) -> list[str]:
