@@ -17,7 +17,7 @@ export ASYNCMIGRATE_TESTBED := $(VERSION)
 kubernetes = $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' testbed/$1/go.mod)
 go_build = GOFLAGS=-mod=readonly go build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(call kubernetes,$1)"
 
-.PHONY: help demo test test-fast test-lowest test-contract test-versions check testbed peers bench bench-quick chaos constraints format clean
+.PHONY: help demo test test-fast test-lowest test-contract test-versions check testbed peers bench bench-quick chaos constraints image-check format clean
 .DEFAULT_GOAL := test
 
 help: ## what there is to make
@@ -108,10 +108,16 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Pins every package that this project and its tools need, with hashes.
-constraints: $(VENV)/.stamp ## pin every package anew in constraints.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --extra httpx --extra httpx2 --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
+# Pins every package that this project and its tools need, with hashes; the image gets what it needs of them.
+pin = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate
+constraints: $(VENV)/.stamp ## pin every package anew in constraints.txt, and for the image
+	$(pin) --extra httpx --extra httpx2 --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
+	$(pin) -c constraints.txt -o image/requirements.txt pyproject.toml
+	echo hatchling | $(pin) -c constraints.txt -o image/build-requirements.txt -
+
+image-check: $(VENV)/.stamp ## play the Dockerfile's steps without a container, and try what they make (needs a package registry)
+	$(BIN)/python -m tests.image
 
 clean: ## remove .venv and .build, with the API servers that were built
 	rm -rf $(VENV) .build

@@ -187,13 +187,14 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Right(msgspec.Struct, frozen=True, kw_only=True):
-    """What a SelfSubjectAccessReview asks about; an empty `name` means every object, in every namespace."""
+    """What a SelfSubjectAccessReview asks about; an empty `name` or `namespace` means every one."""
 
     verb: str
     group: str
     resource: str
     subresource: str = ""
     name: str = ""
+    namespace: str = ""
 
 
 class CRDGlance(msgspec.Struct, frozen=True, kw_only=True):

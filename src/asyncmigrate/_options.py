@@ -64,6 +64,7 @@ class PlanOptions(Options, frozen=True, kw_only=True):
     Attributes:
         allow_pruning: migrate even if the storage version's schema lacks fields that older objects may have.
         clean_only: not stale CRDs are to be worked on, but those whose objects may have managedFields in old versions.
+        ignore_not_found: a CRD that was named, and is not on the cluster, is new; otherwise it is failed.
         drop: a version of which is to be said for each CRD whether it can be dropped.
         counts_within: seconds to wait for the number of objects and for conversion webhooks, once all CRDs are looked
             up and our rights are known; 0 does not ask, None waits until each has answered or had its 5 s.
@@ -71,12 +72,13 @@ class PlanOptions(Options, frozen=True, kw_only=True):
 
     allow_pruning: bool = False
     clean_only: bool = False
+    ignore_not_found: bool = False
     drop: str | None = None
     counts_within: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_booleans("allow_pruning", "clean_only")
+        self._check_booleans("allow_pruning", "clean_only", "ignore_not_found")
         _check(self.drop is None or isinstance(self.drop, str), f"drop is {self.drop!r}: give a version, such as 'v1'")
         if self.counts_within is not None:
             self._check_seconds("counts_within")

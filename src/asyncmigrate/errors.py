@@ -143,10 +143,11 @@ class APIError(MigrateError):
         doing: what was asked for, such as `get CRD widgets.example.com`.
     """
 
-    def __init__(self, status: Status, *, doing: str) -> None:
+    def __init__(self, status: Status, *, doing: str, advice: str = "") -> None:
         self.status = status
         self.doing = doing
-        super().__init__(f"cannot {doing}: {status.code} {status.reason}: {status.message}")
+        said = f"cannot {doing}: {status.code} {status.reason}: {status.message}"
+        super().__init__(f"{said}; {advice}" if advice else said)
 
 
 class NotFoundError(APIError):

@@ -54,7 +54,8 @@ def live(embedded: EmbeddedBed) -> dict[str, str]:
 
 # The words so far, and what they are completed with; {} stands for the group.
 CASES = [
-    (["r"], ["run"]),
+    (["r"], ["rbac", "run"]),
+    (["manifests", "--hook", "helm"], ["helm-pre", "helm-post"]),
     (["run", "--sk"], ["--skip-blocked"]),
     (["run", "--dry-run", ""], ["none", "server"]),
     (["plan", "wid"], ["widgets.{}"]),

@@ -50,6 +50,12 @@ async def test_a_name_that_is_on_no_cluster_and_in_no_manifest_fails_at_once(bed
     assert made.requests == 2
 
 
+async def test_or_is_new_where_that_is_to_be_ignored(bed: Bed) -> None:
+    async with bed.cluster() as cluster:
+        [found] = (await plan(cluster, names=f"widgets.{bed.group}", ignore_not_found=True)).crds
+    assert (found.decision, found.reason) == (Decision.NEW, "NotFound")
+
+
 @pytest.mark.skipif(not CORPUS.is_file(), reason="the corpus of real CRDs is not here")
 async def test_344_real_crds_all_new_are_344_lookups(bed: Bed, tmp_path: Path) -> None:
     with tarfile.open(CORPUS) as archive:

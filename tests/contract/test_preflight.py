@@ -33,7 +33,7 @@ async def test_rights_that_are_missing_block_and_the_rules_that_are_named_are_en
         assert (found.decision, found.reason) == (Decision.BLOCKED, "RightsMissing")
         assert found.missing == (
             PolicyRule(api_groups=(bed.group,), resources=("widgets",), verbs=("get", "list", "patch")),
-            PolicyRule(api_groups=(API,), resources=(f"{CRDS}/status",), verbs=("patch",)),
+            PolicyRule(api_groups=(API,), resources=(f"{CRDS}/status",), resource_names=(name,), verbs=("patch",)),
         )
         assert f"- {{apiGroups: [{bed.group}], resources: [widgets], verbs: [get, list, patch]}}" in found.message
         report = await run(cluster, made, settle=0)

@@ -185,6 +185,7 @@ async def _plan(
         recursive=choice.recursive,
         names=choice.names,
         selector=choice.selector,
+        ignore_not_found=choice.ignore_not_found,
         allow_pruning=allow_pruning,
         clean_only=clean_only,
         drop=drop,

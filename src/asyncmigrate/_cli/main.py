@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 import msgspec
 
-from asyncmigrate._cli import event_options, options
+from asyncmigrate._cli import event_options, in_cluster_options, options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
@@ -177,7 +177,9 @@ def run(
     from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
     if retry_failed is not None and choice != options.ALL:
-        raise click.UsageError("--retry-failed takes its CRDs from the report: name none, and give no -f, -R or -l")
+        raise click.UsageError(
+            "--retry-failed takes its CRDs from the report: name none, and give no -f, -R, -l or --ignore-not-found"
+        )
     rehearse = dry_run == "server"
     if not (yes or rehearse) and not (os.isatty(0) and os.isatty(2)):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
@@ -212,6 +214,27 @@ def droppable(*, drop: options.DropOptions, show: OutputOptions, connection: opt
     from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
     sys.exit(droppable_command(connection, drop, Show(show)))
+
+
+@main.command(context_settings=SETTINGS, short_help="Print manifests to run it inside a cluster.")
+@in_cluster_options.manifests
+def manifests(*, wanted: in_cluster_options.ManifestOptions) -> NoReturn:
+    """Print what `kubectl apply -f -` takes to run asyncmigrate inside a cluster: account, rights, Job or CronJob.
+
+    For the CRDs named, or in the manifests of -f; without, for all. No cluster is asked, and nothing is changed.
+    """
+    from asyncmigrate._cli.in_cluster import manifests_command  # noqa: PLC0415 -- keeps --help quick
+
+    sys.exit(manifests_command(wanted))
+
+
+@main.command(context_settings=SETTINGS, short_help="Print the roles that a run needs.")
+@in_cluster_options.roles
+def rbac(*, wanted: in_cluster_options.ManifestOptions) -> NoReturn:
+    """Print just the roles that `manifests` prints: the least rights that a run over these CRDs needs."""
+    from asyncmigrate._cli.in_cluster import rbac_command  # noqa: PLC0415 -- the same
+
+    sys.exit(rbac_command(wanted))
 
 
 @main.command(context_settings=SETTINGS, short_help="Watch an upgrade on an embedded API server.")

@@ -95,6 +95,7 @@ class CRDOptions(Discreet, frozen=True):
     files: tuple[str, ...]
     recursive: bool
     selector: str
+    ignore_not_found: bool = False
 
 
 ALL = CRDOptions((), (), recursive=False, selector="")
@@ -173,10 +174,15 @@ def connection_of(params: dict[str, Any]) -> Connection:
 
 
 def choice(command: F) -> F:
-    """[CRD...], -f, -R, -l."""
-    fields = {"names": "crd", "files": "filename", "recursive": "recursive", "selector": "selector"}
+    """[CRD...], -f, -R, -l, --ignore-not-found."""
+    fields = {"names": "crd", "files": "filename"} | {f: f for f in ("recursive", "selector", "ignore_not_found")}
     command = _bundle("choice", _choice, fields)(command)
     for option in (
+        click.option(
+            "--ignore-not-found",
+            is_flag=True,
+            help="A CRD that is named, and not on the cluster, is new. For hooks that run before a new release.",
+        ),
         click.option(
             "-l",
             "--selector",
@@ -198,9 +204,11 @@ def choice(command: F) -> F:
     return command
 
 
-def _choice(names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str) -> CRDOptions:
+def _choice(
+    names: tuple[str, ...], files: tuple[str, ...], *, recursive: bool, selector: str, ignore_not_found: bool
+) -> CRDOptions:
     _check_recursive(files, recursive=recursive)
-    return CRDOptions(tuple(map(_name, names)), files, recursive, selector)
+    return CRDOptions(tuple(map(_name, names)), files, recursive, selector, ignore_not_found)
 
 
 def _check_recursive(files: tuple[str, ...], *, recursive: bool) -> None:

@@ -187,6 +187,7 @@ class Calls:
             "resource": right.resource,
             "subresource": right.subresource,
             "name": right.name,
+            "namespace": right.namespace,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -23,12 +23,13 @@ from asyncmigrate._manifests.reader import Found, Reader
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._options import PlanOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
-from asyncmigrate._rules.decisions.decide import absent, decide
+from asyncmigrate._rules.decisions.decide import absent, decide, failed
 from asyncmigrate._rules.decisions.droppable import has_or_had
+from asyncmigrate._rules.decisions.rights import LIST_CRDS, advice
 from asyncmigrate._rules.decisions.selector import Selector, parse_selector
-from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of, is_refusal, reason_of
+from asyncmigrate._rules.errors.classify import Action, Health, Operation, health_of
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
-from asyncmigrate.errors import ConfigError, ManifestError, MigrateError, UnauthorizedError, UsageError
+from asyncmigrate.errors import ConfigError, ForbiddenError, ManifestError, MigrateError, UnauthorizedError, UsageError
 from asyncmigrate.events import CRDDecided, ManifestsRead, Observer, PlanFinished
 
 _DEFAULTS = PlanOptions()
@@ -43,6 +44,7 @@ async def plan(
     selector: str = "",
     allow_pruning: bool = False,
     clean_only: bool = False,
+    ignore_not_found: bool = False,
     drop: str | None = None,
     counts_within: float | None = _DEFAULTS.counts_within,
     max_in_flight: int = _DEFAULTS.max_in_flight,
@@ -68,6 +70,7 @@ async def plan(
             have; such a CRD is blocked otherwise, for a rewrite removes these fields for good.
         clean_only: plan for `run` to move managedFields to the storage version where storedVersions are fine; a CRD
             with stale storedVersions is blocked.
+        ignore_not_found: a name that is not on the cluster is a new CRD, not a failed one.
         drop: a version, such as v1alpha1: say of each CRD that has it, or whose storedVersions name it, whether it can
             be dropped, as `droppable` does.
         counts_within: how many seconds to wait for the number of objects of each stale CRD and for its conversion
@@ -91,6 +94,7 @@ async def plan(
     options = PlanOptions(
         allow_pruning=allow_pruning,
         clean_only=clean_only,
+        ignore_not_found=ignore_not_found,
         drop=drop,
         counts_within=counts_within,
         max_in_flight=max_in_flight,
@@ -141,6 +145,7 @@ class _Planner:
         self._names = names
         self._selector = selector
         self._decide_live = partial(decide, allow_pruning=options.allow_pruning, clean_only=options.clean_only)
+        self._absent = partial(decide, live=None) if options.ignore_not_found else absent
         self._comparison = Comparison()
         self._lane = session.pool.lane(windowed=False)
         self._preflight = Preflight(session, within=options.counts_within)
@@ -191,15 +196,11 @@ class _Planner:
                     seen.add(crd.name)
                     self._decide(self._decide_live(crd.name, crd))
 
-        await read_pages(
-            self._session,
-            self._lane,
-            ask,
-            doing="list CRDs",
-            begin=lambda: None,
-            take=take,
-            limit=CRD_PAGE_LIMIT,
-        )
+        session, lane, doing = self._session, self._lane, "list CRDs"
+        try:
+            await read_pages(session, lane, ask, doing=doing, begin=lambda: None, take=take, limit=CRD_PAGE_LIMIT)
+        except ForbiddenError as error:
+            raise ForbiddenError(error.status, doing=error.doing, advice=advice([LIST_CRDS])) from error
 
     def look_up(self, name: str) -> None:
         """Have one CRD looked up; of the thousands that there may be none needs a task of its own."""
@@ -224,7 +225,7 @@ class _Planner:
         except MigrateError as error:
             action = self._session.classify(Operation.LOOK_UP, error)
             if action is Action.NEW:
-                self._looked_up(decide(name, None, found.crd) if found else absent(name))
+                self._looked_up(decide(name, None, found.crd) if found else self._absent(name))
             else:
                 self._failed_try(name, tries or Tries(began), action, error)
             return health_of(error)
@@ -247,7 +248,7 @@ class _Planner:
             return
         if isinstance(error, UnauthorizedError | ConfigError) or not session.calls.contacted:
             raise error
-        self._looked_up(_failed(name, error))
+        self._looked_up(failed(name, error))
 
     def _looked_up(self, decision: CRDPlan) -> None:
         self._decide(decision)
@@ -286,9 +287,3 @@ class _Planner:
             requests=session.calls.requests,
             retries=session.retries,
         )
-
-
-def _failed(name: str, error: MigrateError) -> CRDPlan:
-    return CRDPlan(
-        name=name, decision=Decision.FAILED, reason=reason_of(error), message=str(error), refused=is_refusal(error)
-    )

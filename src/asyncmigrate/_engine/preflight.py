@@ -10,8 +10,8 @@ import msgspec
 from asyncmigrate._engine.pool import Lane
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, ObjectRef, Page, Resource, Right
-from asyncmigrate._results.plan import CRDPlan, Decision, PolicyRule
-from asyncmigrate._rules.decisions.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, needed, rules_for
+from asyncmigrate._results.plan import CRDPlan, Decision
+from asyncmigrate._rules.decisions.rights import EVERYTHING, READ_CRDS, TRIM_CRDS, advice, needed, rules_for
 from asyncmigrate._rules.decisions.versions import access_version
 from asyncmigrate._rules.errors.classify import Operation, is_webhook_down
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_SECONDS
@@ -40,10 +40,14 @@ class Preflight:
         version = access_version(crd) if crd else None
         if crd is None or version is None:
             return plan
-        if missing := [right for right in needed(crd, trims=not plan.only_cleans) if not await self._may(right, crd)]:
-            rules = rules_for(missing)
+        rights = needed(crd.name, trims=not plan.only_cleans)
+        if missing := [right for right in rights if not await self._may(right)]:
             return msgspec.structs.replace(
-                plan, decision=Decision.BLOCKED, reason="RightsMissing", message=_advice(rules), missing=rules
+                plan,
+                decision=Decision.BLOCKED,
+                reason="RightsMissing",
+                message=f"rights are missing: {advice(missing)}",
+                missing=rules_for(missing),
             )
         return await self._count_in_time(plan, crd, version) if self._within else plan
 
@@ -78,17 +82,16 @@ class Preflight:
             return _with_webhook_error(plan, await self._rehearse(lane, crd.resource(version), page.items[0]))
         return plan
 
-    async def _may(self, right: Right, crd: CRD) -> bool:
-        """Ask about all CRDs once, about this one where that is refused; a review that fails is no answer."""
+    async def _may(self, right: Right) -> bool:
+        """Ask about all CRDs once, about the one that is named where that is refused; a failed review is no answer."""
         async with self._asking:
             if self._everywhere is None:
                 self._everywhere = {EVERYTHING: await self._review(EVERYTHING)}
                 if not self._everywhere[EVERYTHING]:
                     self._everywhere |= {r: await self._review(r) for r in (READ_CRDS, TRIM_CRDS)}
-        if self._everywhere[EVERYTHING] or self._everywhere.get(right):
+        if self._everywhere[EVERYTHING] or self._everywhere.get(msgspec.structs.replace(right, name="")):
             return True
-        named = right in self._everywhere
-        return await self._review(msgspec.structs.replace(right, name=crd.name) if named else right)
+        return await self._review(right)
 
     async def _review(self, right: Right) -> bool:
         try:
@@ -143,8 +146,3 @@ def _with_webhook_error(plan: CRDPlan, error: str) -> CRDPlan:
         return plan
     message = f"{plan.message}; its conversion webhook does not answer now: {error}"
     return msgspec.structs.replace(plan, message=message, webhook_error=error)
-
-
-def _advice(rules: tuple[PolicyRule, ...]) -> str:
-    what = "this rule" if len(rules) == 1 else "these rules"
-    return f"rights are missing: give yourself a ClusterRole with {what}: {' '.join(map(str, rules))}"

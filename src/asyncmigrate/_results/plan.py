@@ -71,18 +71,29 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return any(getattr(self, field) for field in self.__struct_fields__)
 
 
-class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One rule of an RBAC ClusterRole, in its words."""
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One rule of an RBAC ClusterRole, in its words; without `resource_names` it is about all objects."""
 
     api_groups: tuple[str, ...]
     resources: tuple[str, ...]
+    resource_names: tuple[str, ...] = ()
     verbs: tuple[str, ...]
 
     def __str__(self) -> str:
         """As it stands in a ClusterRole's `rules`, on one line of YAML."""
-        fields = {"apiGroups": self.api_groups, "resources": self.resources, "verbs": self.verbs}
-        words = ", ".join(f"{field}: [{', '.join(values)}]" for field, values in fields.items())
+        fields = {
+            "apiGroups": self.api_groups,
+            "resources": self.resources,
+            "resourceNames": self.resource_names,
+            "verbs": self.verbs,
+        }
+        words = ", ".join(f"{field}: [{', '.join(map(_word, values))}]" for field, values in fields.items() if values)
         return f"- {{{words}}}"
+
+
+def _word(value: str) -> str:
+    """A word of a rule as YAML takes it: the core group's name is empty, and `*` begins an alias."""
+    return value if value and value != "*" else f'"{value}"'
 
 
 class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +108,8 @@ class CRDPlan(msgspec.Struct, frozen=True, kw_only=True):
         changes: what the manifest changes; None without a manifest or without a live CRD.
         refused: the cluster could not be reached or refused us, which is why the decision is `failed`.
         waiting: how many objects a stale CRD has; None where the server does not say.
-        missing: the rights that a migration needs and we have not, which is why the decision is `blocked`.
+        missing: the rights that a migration needs and we have not, which is why the decision is `blocked`; or `failed`,
+            if the CRD itself may not be read.
         unanswered: the objects were not counted, or the webhook not asked, in the time that there was for it.
         webhook_error: what asking a stale CRD's conversion webhook came to; empty where it answers or there is none.
         droppable: whether the version that was asked about can be dropped; None if there is no such version.

@@ -7,7 +7,10 @@ import msgspec
 from asyncmigrate._model import CRD
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision
 from asyncmigrate._rules.decisions.phrases import and_words
+from asyncmigrate._rules.decisions.rights import advice, read_crd, rules_for
 from asyncmigrate._rules.decisions.versions import access_version
+from asyncmigrate._rules.errors.classify import is_refusal, reason_of
+from asyncmigrate.errors import ForbiddenError, MigrateError
 
 _NAMED_FIELDS = 5  # in a sentence; the rest is in the JSON
 
@@ -54,6 +57,19 @@ def absent(name: str) -> CRDPlan:
     """Decide about a CRD that was named, and that neither the cluster nor a manifest has: the name is wrong."""
     message = "no CRD of this name is on the cluster, and no manifest was given: check the name"
     return CRDPlan(name=name, decision=Decision.FAILED, reason=ABSENT, message=message)
+
+
+def failed(name: str, error: MigrateError) -> CRDPlan:
+    """Decide about a CRD that could not be looked up; if that is for want of a right, the right is named."""
+    missing = [read_crd(name)] if isinstance(error, ForbiddenError) else []
+    return CRDPlan(
+        name=name,
+        decision=Decision.FAILED,
+        reason=reason_of(error),
+        message=f"{error}; {advice(missing)}" if missing else str(error),
+        refused=is_refusal(error),
+        missing=rules_for(missing),
+    )
 
 
 def _manifest_problem(live: CRD | None, manifest: CRD) -> Verdict | None:
