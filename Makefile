@@ -111,7 +111,7 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 # Pins every package that this project and its tools need, with hashes.
 constraints: $(VENV)/.stamp ## pin every package anew in constraints.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --no-annotate --extra httpx --extra httpx2 --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
+	  --no-header --no-annotate --extra httpx --extra httpx2 --extra metrics --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
 
 clean: ## remove .venv and .build, with the API servers that were built
 	rm -rf $(VENV) .build
