@@ -22,7 +22,7 @@ from asyncmigrate._observers.measures import BUCKETS, Labels, Measures, MetricNa
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 
-_LAST_SUCCESS = re.compile(rf"^{of.LAST_SUCCESS.name} ([0-9.e+]+)$", re.MULTILINE)
+_LAST_SUCCESS = re.compile(rf"^{of.LAST_SUCCESS.name} ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)$", re.MULTILINE)
 
 
 class Metrics(Collector):
