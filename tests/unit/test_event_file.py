@@ -15,7 +15,7 @@ import pytest
 
 from asyncmigrate import Decision, Outcome, Plan, events
 from asyncmigrate._observers.event_file import EventFile
-from asyncmigrate._observers.event_lines import line_of
+from asyncmigrate._observers.event_lines import Lines
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import (
     CRDDecided,
@@ -61,7 +61,7 @@ HEAD = ["apiVersion", "kind", "type", "time", "context"]
 
 
 def line(event: Event) -> dict[str, Any]:
-    data = line_of(event, "prod")
+    data = Lines("prod").line_of(event)
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 1
     found: dict[str, Any] = json.loads(data)
@@ -91,7 +91,7 @@ def test_results_are_in_the_lines_of_their_crds_and_those_of_the_whole_have_coun
     finished = line(RunFinished(report_of(reported(Outcome.MIGRATED, planned(Decision.STALE)))))
     assert finished["outcomes"]["migrated"] == 1
     assert finished["objects"]["rewritten"] == 9
-    assert len(line_of(PlanFinished(plan_of(*(planned(Decision.STALE) for _ in range(3000)))), "c")) < 1000
+    assert len(Lines("c").line_of(PlanFinished(plan_of(*(planned(Decision.STALE) for _ in range(3000)))))) < 1000
 
 
 def test_an_event_that_came_later_has_its_fields_too() -> None:
@@ -107,7 +107,7 @@ def test_an_event_that_came_later_has_its_fields_too() -> None:
     "evil", ["a\nb", "\x1b[31m", "\x7f", "\u202ereversed", "\u2028", "\ud800 half", 'q"\\', "\x00"]
 )
 def test_no_name_forges_a_line_or_steers_a_terminal(evil: str) -> None:
-    data = line_of(ObjectSettled(NAME, evil, evil, Settled.GONE), evil)
+    data = Lines(evil).line_of(ObjectSettled(NAME, evil, evil, Settled.GONE))
     assert all(byte >= 0x20 and byte != 0x7F for byte in data[:-1])
     found = json.loads(data)
     assert (found["name"], found["context"]) == (evil, evil)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from asyncmigrate import Decision
-from asyncmigrate._observers.event_lines import line_of
+from asyncmigrate._observers.event_lines import Lines
 from asyncmigrate._observers.measures import METRICS, RESULTS, MetricName
 from asyncmigrate._rules.errors.causes import Cause
 from tests.unit.test_event_file import HEAD, ONE_OF_EACH
@@ -38,7 +38,7 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_each_event_is_in_the_table_with_its_fields() -> None:
     documented = {row[0]: set(re.findall(r"`([a-z]\w*)`", re.sub(r"\([^)]*\)", "", row[2]))) for row in rows("Events")}
-    found = {type(e).__name__: set(json.loads(line_of(e, ""))) - set(HEAD) for e in ONE_OF_EACH}
+    found = {type(e).__name__: set(json.loads(Lines("").line_of(e))) - set(HEAD) for e in ONE_OF_EACH}
     assert documented == found
 
 

@@ -11,12 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncmigrate._cli.output_options import Format, OutputOptions
-from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._observers.display import Display
 from asyncmigrate._observers.lines import Lines, Quiet
 from asyncmigrate._observers.live import Live
 from asyncmigrate._observers.looking import Looking
-from asyncmigrate._output import github, junit
 from asyncmigrate._output.clean import clean
 from asyncmigrate._output.consoles import (
     Color,
@@ -38,6 +36,7 @@ from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
 
 if TYPE_CHECKING:
+    from asyncmigrate._cluster.cluster import Cluster
     from asyncmigrate._observers.logs import Logs
 
 Result = Plan | Report | Droppable
@@ -142,8 +141,7 @@ class Show:
             click.echo(self._as_asked(error_json(message, code=code, reason=reason)))
         elif self.options.format.is_for_ci:
             self._has_result = True
-            of_error = junit.error_xml if self.options.format is Format.JUNIT else github.error_command
-            click.echo(of_error(message, reason=reason))
+            click.echo(_error_for_ci(self.options.format, message, reason))
 
     @property
     def _err(self) -> Console:
@@ -200,7 +198,16 @@ def _unless_command(line: Text, width: int) -> list[Text]:
 
 
 def _for_ci(form: Format, result: Plan | Report, *, check: bool) -> str:
+    from asyncmigrate._output import github, junit  # noqa: PLC0415 -- where they are asked for
+
     return junit.result_xml(result) if form is Format.JUNIT else github.result_commands(result, check=check)
+
+
+def _error_for_ci(form: Format, message: str, reason: str) -> str:
+    from asyncmigrate._output import github, junit  # noqa: PLC0415 -- as above
+
+    write = junit.error_xml if form is Format.JUNIT else github.error_command
+    return write(message, reason=reason)
 
 
 def _names(result: Result) -> list[str]:

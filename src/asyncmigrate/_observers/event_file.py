@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asyncmigrate._observers.background import Background
-from asyncmigrate._observers.event_lines import line_of
+from asyncmigrate._observers.event_lines import Lines
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import Event, Observer
 
@@ -38,10 +38,11 @@ class EventFile:
 
     def observer(self, context: str) -> Observer:
         """An observer of the events of one cluster."""
+        lines = Lines(context)
 
         def take(event: Event) -> None:
             if not self._given_up:
-                self._put(line_of(event, context))
+                self._put(lines.line_of(event))
 
         return take
 
