@@ -86,11 +86,10 @@ async def test_metrics_events_report_and_table_agree(bed: Bed, webhook: Admissio
         bed.client(event_hooks={"request": [strike]}) as client,
         Cluster.from_httpx(client) as cluster,
     ):
-        traffic = cluster.opened.traffic
-        watching: list[Observer] = [metrics.add(lambda: traffic.in_flight), events.observer("beds"), seen.append]
+        watching: list[Observer] = [metrics.add(lambda: cluster.in_flight), events.observer("beds"), seen.append]
         made = await plan(cluster, names=names, observers=watching)
         report = await run(cluster, made, settle=0, proof_margin=MARGIN, managed_fields="keep", observers=watching)
-        assert traffic.in_flight == 0
+        assert cluster.in_flight == 0
     events.close(interrupted=False)
     assert said == []
     by_name = {c.name: c for c in report.crds}
@@ -163,8 +162,20 @@ async def test_the_command_writes_all_of_it(bed: Bed, tmp_path: Path) -> None:
     first = samples(metrics.read_text())
     assert first["asyncmigrate_objects_remaining"] == {(name,): 5}
     ended = await asyncmigrate(
-        *("run", name, "-y", "--settle", "0", "--log-format", "json", "--metrics-port", "0", "--report", report),
-        *("-o", "github", *config),
+        *(
+            "run",
+            name,
+            "-y",
+            "--settle",
+            "0",
+            "--log-format",
+            "json",
+            "--metrics-port",
+            "0",
+            "--metrics-address",
+            "::1",
+        ),
+        *("--report", report, "-o", "github", *config),
         home=tmp_path,
     )
     assert ended.code == 0, ended.err

@@ -321,5 +321,6 @@ def test_measures_do_not_grow_with_the_objects() -> None:
     for number in range(1000):
         watch(ObjectSettled(NAME, "", f"w-{number}", Settled.GONE))
         watch(RequestSent("PATCH", f"/apis/example.com/v1/widgets/w-{number}", 200, 0.1))
+        watch(Retrying("rewrite", 1, 0.1, f"w-{number}", cause="conflict"))
     assert len(watch.requests) == 1
-    assert len(watch.retries) == 0
+    assert len(watch.retries) == 8

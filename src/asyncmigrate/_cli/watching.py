@@ -62,12 +62,15 @@ class Watching:
 
     def observers(self, cluster: Cluster) -> list[Observer]:
         """The observers of one cluster's plan and run."""
+        return self.observers_of(cluster.context, lambda: cluster.in_flight)
+
+    def observers_of(self, context: str, in_flight: Callable[[], int]) -> list[Observer]:
+        """The same for one that need not be open yet."""
         found: list[Observer] = []
         if self._events is not None:
-            found.append(self._events.observer(cluster.context))
+            found.append(self._events.observer(context))
         if self._metrics is not None:
-            traffic = cluster.opened.traffic
-            found.append(self._metrics.add(lambda: traffic.in_flight))
+            found.append(self._metrics.add(in_flight))
         return found
 
     def _open_events(self, path: str) -> None:

@@ -28,9 +28,11 @@ class Background:
         except OSError as error:
             self._lost(str(error.strerror or error))
 
-    def close(self, *, interrupted: bool) -> None:
-        """Write what is left, within a bound."""
+    def close(self, *, interrupted: bool) -> bool:
+        """Write what is left, within a bound; returns whether that is over."""
         self._over.set()
         self._thread.join(_INTERRUPTED_SECONDS if interrupted else _LAST_SECONDS)
         if self._thread.is_alive():
             self._lost("it does not take what is written in time")
+            return False
+        return True

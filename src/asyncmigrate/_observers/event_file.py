@@ -74,7 +74,8 @@ class EventFile:
 
     def close(self, *, interrupted: bool) -> None:
         """Write what is left."""
-        self._thread.close(interrupted=interrupted)
+        if self._thread.close(interrupted=interrupted):
+            os.close(self._file)
 
 
 def _open(path: str) -> int:

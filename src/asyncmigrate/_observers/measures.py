@@ -12,6 +12,7 @@ import msgspec
 from asyncmigrate._observers.verbs import verb_of
 from asyncmigrate._results.plan import CRDPlan, Decision
 from asyncmigrate._results.report import Outcome
+from asyncmigrate._rules.errors.causes import Cause
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
@@ -35,6 +36,17 @@ FAILED = "failed"
 RESULTS = (*(str(how) for how in Settled), FAILED)
 # client-go's, of rest_client_request_duration_seconds: the same requests, so that the two can be laid side by side.
 BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+# There from the beginning, for the increase of what was not there cannot be told.
+_COMMON = (
+    Cause.WEBHOOK_DOWN,
+    Cause.SERVER_FULL,
+    Cause.SERVER_ERROR,
+    Cause.NO_ANSWER,
+    Cause.UNREACHABLE,
+    Cause.WRONG_ADDRESS,
+    Cause.REINITIALIZING,
+    Cause.CONFLICT,
+)
 
 
 class MetricName(msgspec.Struct, frozen=True):
@@ -113,7 +125,7 @@ class Measures:
 
     def __init__(self) -> None:
         self.requests: Counter[Labels] = Counter()
-        self.retries: Counter[Labels] = Counter()
+        self.retries: Counter[Labels] = Counter({(cause.name.lower(),): 0 for cause in _COMMON})
         self.decisions: Counter[Labels] = Counter()
         self.in_buckets = [0] * (len(BUCKETS) + 1)  # those that took longer than the last come last
         self.seconds = 0.0
