@@ -308,7 +308,7 @@ def test_so_many_of_them_that_no_more_are_let_in_take_no_more_threads() -> None:
     server = MetricsServer(Metrics(), "127.0.0.1", 0)
     before = threading.active_count()
     with ExitStack() as stack:
-        for _ in range(100):
+        for _ in range(40):
             hung = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(server))))
             hung.settimeout(10)
         assert hung.recv(1) == b""  # the last one is turned away
