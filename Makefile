@@ -112,8 +112,8 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 pin = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate
 constraints: $(VENV)/.stamp ## pin every package anew in constraints.txt, and for the image
-	$(pin) --extra httpx --extra httpx2 --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
-	$(pin) -c constraints.txt -o image/requirements.txt pyproject.toml
+	$(pin) --extra httpx --extra httpx2 --extra metrics --extra socks --group dev --upgrade -o constraints.txt pyproject.toml
+	$(pin) --extra metrics -c constraints.txt -o image/requirements.txt pyproject.toml
 	echo hatchling | $(pin) -c constraints.txt -o image/build-requirements.txt -
 
 image-check: $(VENV)/.stamp ## play the Dockerfile's steps without a container, and try what they make (needs a package registry)

@@ -12,7 +12,7 @@ def main() -> None:
     found = tomllib.loads(_PYPROJECT.read_text())
     project = found["project"]
     extras = project["optional-dependencies"]
-    ours = [*project["dependencies"], *extras["httpx"], *extras["socks"]]
+    ours = [*project["dependencies"], *extras["httpx"], *extras["metrics"], *extras["socks"]]
     lowest = [one.replace(">=", "==") for one in ours]
     # What tests alone need is the newest that goes with these.
     named = {one.partition("==")[0] for one in lowest}

@@ -63,7 +63,8 @@ class RequestSent(Event, frozen=True):
 class Retrying(Event, frozen=True):
     """A call failed and is tried again in `wait` seconds; `attempt` counts the tries made, from 1.
 
-    `crd` is the CRD that it was about, or whose objects; empty where it was about none alone.
+    `crd` is the CRD that it was about, or whose objects; empty where it was about none alone. `cause` is one of few
+    words for what the error is, such as `server_full`, `webhook_down` or `no_answer`.
     """
 
     doing: str
@@ -71,6 +72,7 @@ class Retrying(Event, frozen=True):
     wait: float
     error: str
     crd: str = ""
+    cause: str = ""
 
 
 class ManifestsRead(Event, frozen=True):

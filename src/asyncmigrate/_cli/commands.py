@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from asyncmigrate._cli.exits import Declined, Exit
 from asyncmigrate._cli.guard import guarded, loaded
 from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cli.show import Show
+from asyncmigrate._cli.watch_options import WatchOptions
+from asyncmigrate._cli.watching import Watching
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._manifests.given import Place
-from asyncmigrate._observers.display import Display
 from asyncmigrate._options import PlanOptions, RunOptions
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
@@ -32,7 +33,7 @@ from asyncmigrate._results.report import Report
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.errors import StateError
-from asyncmigrate.events import Event, RunFinished
+from asyncmigrate.events import Event, Observer, RunFinished
 
 _PATIENCE = 1.0  # seconds that a person who is to be asked waits for counts; a guess: most servers take much less
 _NOTHING = Report(context="", server="", seconds=0.0, crds=(), requests=0, retries=0)
@@ -53,6 +54,7 @@ def plan_command(
     connection: Connection,
     choice: CRDOptions,
     show: Show,
+    watch: WatchOptions,
     *,
     allow_pruning: bool,
     drop: str | None,
@@ -61,10 +63,12 @@ def plan_command(
     """`asyncmigrate plan`."""
 
     async def body() -> Exit:
-        async with open_cluster(connection) as cluster:
-            with show.display() as display:
-                made = await _plan(cluster, choice, display, allow_pruning=allow_pruning, drop=drop)
-        show.result(made, drop=drop is not None)
+        with Watching(watch, show) as watching:
+            async with open_cluster(connection) as cluster:
+                with show.display(cluster) as display:
+                    watchers = watching.observers(cluster)
+                    made = await _plan(cluster, choice, [display, *watchers], allow_pruning=allow_pruning, drop=drop)
+        show.result(made, drop=drop is not None, check=check)
         if drop is not None and all(c.droppable is None for c in made.crds):
             failed = " that could be looked up" if made.by_decision(Decision.FAILED) else ""
             show.warning(f"no CRD of this plan{failed} has {drop} in its spec.versions or status.storedVersions")
@@ -77,6 +81,7 @@ def run_command(
     connection: Connection,
     choice: CRDOptions,
     show: Show,
+    watch: WatchOptions,
     job: Job,
     *,
     state: StateOptions,
@@ -85,6 +90,10 @@ def run_command(
     """`asyncmigrate run`."""
 
     async def body() -> Exit:
+        with Watching(watch, show) as watching:
+            return await watched(watching)
+
+    async def watched(watching: Watching) -> Exit:
         chosen, told = choice, msgspec.structs.replace(job, state=await _state_file(state, show))
         if retry_failed is not None:
             left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
@@ -94,19 +103,20 @@ def run_command(
                 return Exit.OK
             told = msgspec.structs.replace(told, unfinished=left)
             chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in left))
-        return await _plan_and_run(connection, chosen, show, told)
+        return await _plan_and_run(connection, chosen, show, watching, told)
 
     return guarded(body, show)
 
 
-async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, job: Job) -> Exit:
+async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, watching: Watching, job: Job) -> Exit:
     async with open_cluster(connection) as cluster:
-        with show.display() as display:
+        observers = watching.observers(cluster)
+        with show.display(cluster) as display:
             most = job.options.max_in_flight
             made = await _plan(
                 cluster,
                 choice,
-                display,
+                [display, *observers],
                 allow_pruning=job.allow_pruning,
                 clean_only=job.clean_only,
                 counts_within=_PATIENCE if job.ask else 0,  # what a run meets it finds out by itself
@@ -115,7 +125,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, 
         is_held = bool(made.blocked) and not job.options.skip_blocked
         if job.ask and made.stale and not is_held:
             await _confirm(made, show)
-        return await run_and_print(cluster, made, show, job)
+        return await run_and_print(cluster, made, show, job, observers)
 
 
 async def _state_file(state: StateOptions, show: Show) -> Path | None:
@@ -136,7 +146,7 @@ async def _state_file(state: StateOptions, show: Show) -> Path | None:
     return path
 
 
-async def run_and_print(cluster: Cluster, made: Plan, show: Show, job: Job) -> Exit:
+async def run_and_print(cluster: Cluster, made: Plan, show: Show, job: Job, observers: Sequence[Observer] = ()) -> Exit:
     """Run a plan and print its report, also when interrupted: then with what was done by then."""
     last: list[Report] = []
 
@@ -145,13 +155,13 @@ async def run_and_print(cluster: Cluster, made: Plan, show: Show, job: Job) -> E
             last.append(event.report)
 
     try:
-        with show.display() as display:
+        with show.display(cluster) as display:
             await run(
                 cluster,
                 made,
                 unfinished=job.unfinished,
                 state=job.state,
-                observers=[display, keep],
+                observers=[display, keep, *observers],
                 **msgspec.structs.asdict(job.options),
             )
     finally:
@@ -171,7 +181,7 @@ async def open_cluster(connection: Connection) -> AsyncIterator[Cluster]:
 async def _plan(
     cluster: Cluster,
     choice: CRDOptions,
-    display: Display,
+    observers: Sequence[Observer],
     *,
     allow_pruning: bool,
     clean_only: bool = False,
@@ -191,7 +201,7 @@ async def _plan(
         drop=drop,
         counts_within=counts_within,
         max_in_flight=max_in_flight,
-        observers=[display],
+        observers=observers,
     )
 
 

@@ -75,7 +75,9 @@ class _File(_Taken):
 def complete_types(group: click.Group) -> None:
     """Give the parameters of all commands, by their names, a type that completes them."""
     types: dict[str, Callable[[click.ParamType[Any]], click.ParamType[Any]]] = {
-        **dict.fromkeys(("filename", "kubeconfig", "report", "retry_failed", "state"), _File),
+        **dict.fromkeys(
+            ("events_file", "filename", "kubeconfig", "metrics_file", "report", "retry_failed", "state"), _File
+        ),
         "crd": partial(_Completed, _live_names, _DNS_NAME),
         **{one: partial(_Completed, _names_in(section), _PLAIN) for one, section in _SECTIONS.items()},
     }

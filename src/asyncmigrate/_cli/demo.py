@@ -51,7 +51,7 @@ async def _demo(show: Show) -> Exit:
             kubeconfig = server.write_kubeconfig(folder / "kubeconfig")
             async with Cluster.from_kubeconfig(kubeconfig) as cluster:
                 loaded()
-                with show.display() as display:
+                with show.display(cluster) as display:
                     made = await plan(cluster, manifests=[folder / "crds"], observers=[display])
                 show.plan_to_confirm(made)
                 await run_and_print(cluster, made, show, Job())

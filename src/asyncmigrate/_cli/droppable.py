@@ -14,7 +14,7 @@ from asyncmigrate._manifests.given import Place
 def droppable_command(connection: Connection, drop: DropOptions, show: Show) -> Exit:
     async def body() -> Exit:
         async with open_cluster(connection) as cluster:
-            with show.looking() as display:
+            with show.looking(cluster) as display:
                 found = await droppable(
                     cluster,
                     drop.name,

@@ -12,7 +12,8 @@ import msgspec
 from asyncmigrate._cli import event_options, in_cluster_options, options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.front import SETTINGS, Front
-from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
+from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output, plain_output
+from asyncmigrate._cli.watch_options import WatchOptions, watch
 from asyncmigrate._options import ManagedFields, RunOptions
 
 _DEFAULTS = RunOptions()
@@ -54,6 +55,7 @@ def main() -> None: ...  # reachable as `asyncmigrate`, `kubectl asyncmigrate` a
     is_flag=True,
     help="Exit with 1 where anything is stale, blocked or failed, or the version of --drop cannot be dropped.",
 )
+@watch
 @output
 @options.connection
 def plan(
@@ -62,6 +64,7 @@ def plan(
     allow_pruning: bool,
     drop: str | None,
     check: bool,
+    watch: WatchOptions,
     show: OutputOptions,
     connection: options.Connection,
 ) -> NoReturn:
@@ -72,7 +75,7 @@ def plan(
     from asyncmigrate._cli.commands import plan_command  # noqa: PLC0415 -- keeps --help quick
     from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
-    sys.exit(plan_command(connection, choice, Show(show), allow_pruning=allow_pruning, drop=drop, check=check))
+    sys.exit(plan_command(connection, choice, Show(show), watch, allow_pruning=allow_pruning, drop=drop, check=check))
 
 
 @main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Migrate every stale CRD.")
@@ -149,6 +152,7 @@ def plan(
 @options.state
 @event_options.events
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@watch
 @output
 @options.connection
 def run(
@@ -169,6 +173,7 @@ def run(
     state: options.StateOptions,
     events: bool,
     yes: bool,
+    watch: WatchOptions,
     show: OutputOptions,
     connection: options.Connection,
 ) -> NoReturn:
@@ -198,12 +203,12 @@ def run(
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
-    sys.exit(run_command(connection, choice, Show(show), job, state=state, retry_failed=retry_failed))
+    sys.exit(run_command(connection, choice, Show(show), watch, job, state=state, retry_failed=retry_failed))
 
 
 @main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Say which old versions can be dropped, or why not.")
 @options.drop
-@output
+@plain_output
 @options.connection
 def droppable(*, drop: options.DropOptions, show: OutputOptions, connection: options.Connection) -> NoReturn:
     """Say which old versions of a CRD can be dropped from its spec.versions, and what still uses the others.

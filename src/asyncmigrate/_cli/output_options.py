@@ -1,4 +1,7 @@
-"""How a command shows things: -o, --report, --color, -q, -v. Cheap to import, for --help and completion read it too."""
+"""How a command shows things: -o, --report, --color, -q, -v, --log-format.
+
+Cheap to import, for --help and completion read it too.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,21 @@ class Format(StrEnum):
     NAME = "name"
     JSON = "json"
     YAML = "yaml"
+    GITHUB = "github"
+    JUNIT = "junit"
 
     @property
     def is_document(self) -> bool:
         """One document for programs, and nothing else on stdout."""
         return self in {Format.JSON, Format.YAML}
+
+    @property
+    def is_for_ci(self) -> bool:
+        """What a pipeline shows: stdout has just that."""
+        return self in CI_FORMATS
+
+
+CI_FORMATS = frozenset({Format.GITHUB, Format.JUNIT})
 
 
 class OutputOptions(msgspec.Struct, frozen=True):
@@ -41,13 +54,30 @@ class OutputOptions(msgspec.Struct, frozen=True):
     color: str = "auto"
     quiet: bool = False
     verbose: int = 0
+    log_format: str = "console"
 
 
 def output(command: F) -> F:
-    """-o, --report, --color, -q, -v."""
-    fields = {"format": "output"} | {f: f for f in ("report", "color", "quiet", "verbose")}
+    """-o, --report, --color, -q, -v, --log-format."""
+    text = "How to print the result: `wide` has more columns, `name` only the names, `github` and `junit` are for CI."
+    return _with_output(command, Format, text)
+
+
+def plain_output(command: F) -> F:
+    """The same for a command whose result CI has no form for."""
+    formats = [f for f in Format if f not in CI_FORMATS]
+    return _with_output(command, formats, "How to print the result: `wide` has more columns, `name` only the names.")
+
+
+def _with_output(command: F, formats: Iterable[Format], text: str) -> F:
+    fields = {"format": "output"} | {f: f for f in ("report", "color", "quiet", "verbose", "log_format")}
     command = _bundle("show", _output, fields)(command)
     for option in (
+        click.option(
+            "--log-format",
+            type=click.Choice(["console", "json"]),
+            help="How to log, also without -v. `json` is for pods: what goes to stderr is one JSON object a line.",
+        ),
         click.option("-v", "--verbose", count=True, help="Log what happens; -vv logs every request too."),
         click.option("-q", "--quiet", is_flag=True, help="Show no progress: only the result, warnings and errors."),
         click.option(
@@ -63,7 +93,7 @@ def output(command: F) -> F:
             type=click.Path(),
             help="Write the result to FILE as JSON, or as YAML with -o yaml, and show the table.",
         ),
-        format_option(Format, "How to print the result: `wide` has more columns, `name` only the names."),
+        format_option(formats, text),
     ):
         command = option(command)
     return command
@@ -75,10 +105,19 @@ def format_option(formats: Iterable[Format], text: str) -> Callable[[F], F]:
     return click.option("-o", "--output", type=click.Choice(names), default=names[0], show_default=True, help=text)
 
 
-def _output(format: str, report: str | None, color: str, *, quiet: bool, verbose: int) -> OutputOptions:  # noqa: A002
-    if quiet and verbose:
-        raise click.UsageError("-q and -v exclude each other")
-    return OutputOptions(Format(format), report, color, quiet, verbose)
+def _output(
+    format: str,  # noqa: A002 -- the field's name
+    report: str | None,
+    color: str,
+    log_format: str | None,
+    *,
+    quiet: bool,
+    verbose: int,
+) -> OutputOptions:
+    if quiet and (verbose or log_format):
+        raise click.UsageError(f"-q and {'-v' if verbose else '--log-format'} exclude each other")
+    # Who asks for a format wants logs.
+    return OutputOptions(Format(format), report, color, quiet, verbose or bool(log_format), log_format or "console")
 
 
 def format_of(arguments: list[str], environment: Mapping[str, str]) -> Format:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.console import Console
@@ -34,6 +35,10 @@ from asyncmigrate._results.droppable import Droppable
 from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
 
+if TYPE_CHECKING:
+    from asyncmigrate._cluster.cluster import Cluster
+    from asyncmigrate._observers.logs import Logs
+
 Result = Plan | Report | Droppable
 
 _KUBECTL_NAME = "customresourcedefinition.apiextensions.k8s.io/"  # as `kubectl get crd -o name` prints it
@@ -53,6 +58,7 @@ class Show:
         self.shown: Result | None = None
         self.said = ""
         self._has_result = False  # stdout has a result, and must not get a document after it
+        self._where: dict[str, str] = {}  # for logs: the cluster
 
     def check(self) -> None:
         """Say before the work begins what could not be written at its end.
@@ -63,20 +69,25 @@ class Show:
         if self.options.report is not None:
             check_writable(self.options.report)
 
-    def display(self) -> Display:
+    def display(self, cluster: Cluster) -> Display:
         """What to show while it lasts: logs where asked for, else a live display, or lines off a terminal."""
-        if self.options.quiet:
-            return Quiet(self._err)
-        return self._logs() or (Live(self._err) if can_redraw(sys.stderr) else Lines(self._err))
+        return self._at(cluster) or (Live(self._err) if can_redraw(sys.stderr) else Lines(self._err))
 
-    def looking(self) -> Display:
+    def looking(self, cluster: Cluster) -> Display:
         """The same for what takes many requests and has no progress to show."""
+        return self._at(cluster) or Looking(self._err)
+
+    def _at(self, cluster: Cluster) -> Display | None:
         if self.options.quiet:
             return Quiet(self._err)
-        return self._logs() or Looking(self._err)
+        self._where = {"context": cluster.context, "server": cluster.server}
+        return self._logs() if self.options.verbose else None
 
-    def result(self, result: Result, *, drop: bool = False) -> None:
-        """Print a result, and write it to the file of --report. `drop`: the plan was asked about a version."""
+    def result(self, result: Result, *, drop: bool = False, check: bool = False) -> None:
+        """Print a result, and write it to the file of --report.
+
+        `drop`: the plan was asked about a version; `check`: it fails where something is left to do.
+        """
         options = self.options
         self._has_result = True
         self.shown = result
@@ -84,14 +95,16 @@ class Show:
             click.echo(self._document(result))
             return
         try:
-            self._readable(result, drop=drop)
+            self._readable(result, drop=drop, check=check)
         finally:
             if options.report is not None:
                 write_document(options.report, self._document(result))
 
-    def _readable(self, result: Result, *, drop: bool) -> None:
+    def _readable(self, result: Result, *, drop: bool, check: bool) -> None:
         """Print a result for people, and for tools that take lines."""
-        if self.options.format is Format.NAME:
+        if self.options.format.is_for_ci and not isinstance(result, Droppable):
+            click.echo(_for_ci(self.options.format, result, check=check))
+        elif self.options.format is Format.NAME:
             for name in _names(result):
                 click.echo(clean(name))
         elif isinstance(result, Droppable):
@@ -110,34 +123,47 @@ class Show:
     def note(self, words: str) -> None:
         """Say something on stderr that is neither result nor warning."""
         if not self.options.quiet:
-            click.echo(clean(words), err=True)
+            self._say("info", words)
 
     def warning(self, words: str) -> None:
-        click.echo(clean(words), err=True)
+        self._say("warning", words)
+
+    def _say(self, level: Literal["info", "warning", "error"], words: str) -> None:
+        """A line on stderr: as JSON where logs are."""
+        if self.options.log_format == "json":
+            self._logs().say(level, words)
+        else:
+            click.echo(clean(words), err=True)
 
     def error(self, message: str, *, code: int, reason: str) -> None:
         """One line on stderr, and what `error_document` prints."""
         self.said = message
-        click.echo(clean(f"error: {message}"), err=True)
+        self._say("error", f"error: {message}")
         self.error_document(message, code=code, reason=reason)
 
     def error_document(self, message: str, *, code: int, reason: str) -> None:
-        """With -o json or yaml an error is a document on stdout too, unless that has one already."""
-        if self.options.format.is_document and not self._has_result:
+        """With -o json, yaml, github or junit an error is on stdout too, unless that has a result already."""
+        if self._has_result:
+            return
+        if self.options.format.is_document:
             self._has_result = True
             click.echo(self._as_asked(error_json(message, code=code, reason=reason)))
+        elif self.options.format.is_for_ci:
+            self._has_result = True
+            click.echo(_error_for_ci(self.options.format, message, reason))
 
     @property
     def _err(self) -> Console:
         return console_for(sys.stderr, self._color)
 
-    def _logs(self) -> Display | None:
-        if not self.options.verbose:
-            return None
+    def _logs(self) -> Logs:
         from asyncmigrate._observers.logs import Logs  # noqa: PLC0415 -- structlog takes 0.2 s to import
 
-        colored = is_colored(self._color, terminal=is_terminal(sys.stderr), environment=os.environ)
-        return Logs(requests=self.options.verbose > 1, colored=colored)
+        colored: bool | None = None
+        if self.options.log_format != "json":
+            colored = is_colored(self._color, terminal=is_terminal(sys.stderr), environment=os.environ)
+        where = {"context": self._where["context"]} if self._where and colored is not None else self._where
+        return Logs(requests=self.options.verbose > 1, colored=colored, where=where)
 
     def _document(self, result: Result) -> str:
         if isinstance(result, Droppable):
@@ -156,7 +182,16 @@ class Show:
         # FORCE_COLOR is about looks, and these lines are data: only --color=always is meant for them.
         color = self._color if self._color is Color.ALWAYS else Color.NEVER
         print_fields(console_for(sys.stdout, color), plain_lines(sheet, wide=self.options.format is Format.WIDE))
-        print_lines(self._err, (*sheet.problems, *(() if self.options.quiet else sheet.counts)))
+        if self.options.log_format == "json":
+            self._log_lines(sheet)
+        else:
+            print_lines(self._err, (*sheet.problems, *(() if self.options.quiet else sheet.counts)))
+
+    def _log_lines(self, sheet: Sheet) -> None:
+        for problem in sheet.problems:
+            self._say("warning", problem.plain.strip())
+        for count in sheet.counts:
+            self._say("info", count.plain)
 
     def _droppable(self, found: Droppable) -> None:
         console = console_for(sys.stdout, self._color)
@@ -169,6 +204,19 @@ class Show:
 def _unless_command(line: Text, width: int) -> list[Text]:
     """Wrapped; but a command to copy stays on one line, which the terminal breaks where it must."""
     return [line] if line.plain.lstrip().startswith("-> asyncmigrate ") else wrapped(line, width)
+
+
+def _for_ci(form: Format, result: Plan | Report, *, check: bool) -> str:
+    from asyncmigrate._output import github, junit  # noqa: PLC0415 -- where they are asked for
+
+    return junit.result_xml(result) if form is Format.JUNIT else github.result_commands(result, check=check)
+
+
+def _error_for_ci(form: Format, message: str, reason: str) -> str:
+    from asyncmigrate._output import github, junit  # noqa: PLC0415 -- as above
+
+    write = junit.error_xml if form is Format.JUNIT else github.error_command
+    return write(message, reason=reason)
 
 
 def _names(result: Result) -> list[str]:

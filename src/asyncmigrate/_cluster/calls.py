@@ -89,6 +89,7 @@ class Calls:
         self._server = opened.server
         self.clock = opened.clock
         self.sightings = opened.sightings
+        self._traffic = opened.traffic
         self._timeout = timeout
         self._emit = emit
         self.requests = 0
@@ -293,10 +294,12 @@ class Calls:
         self.requests += 1
         began = time.perf_counter()
         status = 0
+        self._traffic.in_flight += 1
         try:
             response = await self._transport.send(request, within=_sooner(self._timeout, within))
             status = response.status
         finally:
+            self._traffic.in_flight -= 1
             self._emit(RequestSent(request.method, request.target, status, time.perf_counter() - began, crd))
         return response
 

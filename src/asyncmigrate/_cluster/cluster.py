@@ -206,6 +206,11 @@ class Cluster:
         return self._opened
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are in flight now; none while it is not open."""
+        return self._opened.traffic.in_flight if self._opened is not None else 0
+
+    @property
     def context(self) -> str:
         return self.opened.context
 

@@ -89,6 +89,15 @@ class ServerClock:
         return None if self._ahead is None else self._ahead + time.monotonic()
 
 
+class Traffic:
+    """How many requests are in flight now. To count costs next to nothing, an event for each start would not."""
+
+    __slots__ = ("in_flight",)
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCluster:
     """A transport, what it leads to, what time it is there, and since when its CRDs are known as they are."""
@@ -98,3 +107,4 @@ class OpenCluster:
     context: str = ""
     clock: ServerClock = field(default_factory=ServerClock)
     sightings: Sightings = field(default_factory=Sightings)
+    traffic: Traffic = field(default_factory=Traffic)

@@ -17,6 +17,7 @@ from asyncmigrate._engine.pool import Job, Lane, Pool
 from asyncmigrate._engine.retry import Attempt, retry, retry_after
 from asyncmigrate._model import CRD
 from asyncmigrate._options import Options
+from asyncmigrate._rules.errors.causes import cause_of
 from asyncmigrate._rules.errors.classify import Action, Operation, classify, is_outage, is_webhook_down
 from asyncmigrate._rules.flow.retry_schedule import BRIEF_BUDGET, RetryPolicy, Schedule
 from asyncmigrate._rules.safety.move_age import move_age
@@ -93,7 +94,7 @@ class Session:
     def retrying(self, doing: str, attempt: int, wait: float, error: Exception, *, crd: str = "") -> None:
         self.retries += 1
         self.outages += is_outage(error)
-        self.emit(Retrying(doing, attempt, wait, str(error), crd))
+        self.emit(Retrying(doing, attempt, wait, str(error), crd, cause_of(error).name.lower()))
 
     def again_later(self, doing: str, lane: Lane, job: Job, tries: Tries, error: MigrateError, *, crd: str) -> bool:
         """Have the pool run a failed job again after a wait; False where its budget is spent."""

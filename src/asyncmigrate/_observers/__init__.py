@@ -1,1 +1,1 @@
-"""Observers of events: live progress, plain lines, logs."""
+"""Observers of events: live progress, plain lines, logs, the events file, metrics."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
+from structlog.typing import Processor
 
 from asyncmigrate._observers.display import Plain
+from asyncmigrate._observers.event_lines import when
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
 from asyncmigrate.events import (
@@ -25,52 +29,86 @@ from asyncmigrate.events import (
     PageListed,
     RequestSent,
     Retrying,
+    RunFinished,
+    RunStarted,
     StateNotSaved,
 )
+
+_GOOD = frozenset({Decision.NEW, Decision.CURRENT})
+
+Entry = MutableMapping[str, Any]
 
 
 class Logs(Plain):
     """An observer that logs. Events hold no header, so no token can get into a line.
 
-    `requests`: each request too.
+    `requests`: each request too. `colored` is None for JSON. `where` is bound to each line: the context and such.
     """
 
-    def __init__(self, *, requests: bool, colored: bool) -> None:
+    def __init__(self, *, requests: bool, colored: bool | None, where: dict[str, str]) -> None:
         self._requests = requests
-        self._log = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
-            processors=[
-                _cleaned,
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso"),
-                structlog.dev.ConsoleRenderer(colors=colored),
-            ],
+        shown: list[Processor] = (
+            [_as_json] if colored is None else [_cleaned, structlog.dev.ConsoleRenderer(colors=colored)]
         )
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr), processors=[structlog.processors.add_log_level, _timed, *shown]
+        ).bind(**where)
 
     def __call__(self, event: Event) -> None:
+        log = self._log.bind(time=event.time)
         match event:
             case RequestSent():
                 if self._requests:
-                    self._log.debug("request", **msgspec.structs.asdict(event))
+                    log.debug("request", **_fields(event))
             case CRDDecided(plan=plan):
-                level = self._log.info if plan.decision in {Decision.NEW, Decision.CURRENT} else self._log.warning
+                level = log.info if plan.decision in _GOOD else log.warning
                 level("decided", crd=plan.name, decision=str(plan.decision), reason=plan.reason)
-            case Retrying(doing=doing, attempt=attempt, wait=wait, error=error):
-                self._log.warning("retrying", doing=doing, attempt=attempt, wait=round(wait, 2), error=error)
+            case Retrying():
+                log.warning("retrying", **_fields(event))
             case ObjectFailed(crd=crd, failure=failure):
-                self._log.error("object failed", crd=crd, **msgspec.structs.asdict(failure))
+                log.error("object failed", crd=crd, **msgspec.structs.asdict(failure))
             case CRDFinished(report=report):
                 if report.plan.decision is Decision.STALE:
-                    self._log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
-            case StateNotSaved() | EventNotRecorded():
-                fields = msgspec.structs.asdict(event)
-                self._log.warning(_name(event), **{k: v for k, v in fields.items() if k != "time"})
+                    log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
             case ManifestsRead() | CRDStarted() | CRDSettling() | CRDRelisted() | PageListed():
-                self._log.info(_name(event), **msgspec.structs.asdict(event))
+                log.info(_name(event), **_fields(event))
+            case RunStarted() | RunFinished() | StateNotSaved() | EventNotRecorded():
+                self._about_run(log, event)
+
+    def _about_run(self, log: Any, event: RunStarted | RunFinished | StateNotSaved | EventNotRecorded) -> None:  # noqa: ANN401 -- structlog's
+        match event:
+            case RunStarted(stale=stale, dry_run=dry_run):
+                log.info("run started", stale=stale, dry_run=dry_run)
+            case RunFinished(report=report):
+                objects = msgspec.structs.asdict(report.objects)
+                log.info("run finished", ok=report.ok, interrupted=report.interrupted, **objects)
+            case StateNotSaved() | EventNotRecorded():
+                log.warning(_name(event), **_fields(event))
+
+    def say(self, level: Literal["info", "warning", "error"], words: str) -> None:
+        """Log what is no event: a warning of the command's own, or the error that ends it."""
+        getattr(self._log, level)(words.removeprefix(f"{level}: "))
 
 
-def _cleaned(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: clean(value) if isinstance(value, str) else value for key, value in event.items()}
+def _fields(event: Event) -> dict[str, Any]:
+    fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "time"}
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in fields.items()}
+
+
+def _timed(_: object, __: str, entry: Entry) -> Entry:
+    """When it happened, which the event says."""
+    entry["timestamp"] = when(entry.pop("time", None) or time.time())
+    return entry
+
+
+def _cleaned(_: object, __: str, entry: Entry) -> Entry:
+    return {key: clean(value) if isinstance(value, str) else value for key, value in entry.items()}
+
+
+def _as_json(_: object, __: str, entry: Entry) -> str:
+    """On one line, with what is not ASCII escaped, and with it what steers a terminal."""
+    first = {key: entry.pop(key) for key in ("timestamp", "level", "event")}
+    return json.dumps(first | dict(entry)).replace("\x7f", "\\u007f")
 
 
 def _name(event: Event) -> str:

@@ -29,3 +29,14 @@ def as_json(whole: object) -> str:
         plain: Any = msgspec.to_builtins(whole)
         text = json.dumps(plain, indent=2)
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def json_line(whole: object) -> bytes:
+    """The same on one line, which it ends."""
+    try:
+        data = msgspec.json.encode(whole)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(whole)).encode() + b"\n"
+    if not data.isascii() or b"\x7f" in data:
+        data = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", data.decode()).encode()
+    return data + b"\n"

@@ -54,24 +54,24 @@ def as_yaml(document: str) -> str:
     return text.rstrip("\n")
 
 
-def check_writable(path: str) -> None:
-    """Say before the work begins that its result could not be written.
+def check_writable(path: str, flag: str = "--report", advice: str = "without it, -o json prints the document") -> None:
+    """Say before the work begins that its result could not be written; `advice` is for who gives `-`.
 
     Raises:
         UsageError: the file's folder does not exist or may not be written to, or it is a folder itself.
     """
     file = Path(path)
-    if path == "-":
-        raise UsageError("--report takes a file; without it, -o json prints the document")
+    if path in {"", "-"}:
+        raise UsageError(f"{flag} takes a file; {advice}")
     if file.is_dir():
-        raise UsageError(f"--report {path}: this is a folder; name a file in it")
+        raise UsageError(f"{flag} {path}: this is a folder; name a file in it")
     if _is_special(file):
         return
     folder = file.resolve().parent
     if not folder.is_dir():
-        raise UsageError(f"--report {path}: there is no folder {folder}; make it first")
+        raise UsageError(f"{flag} {path}: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--report {path}: no right to write in {folder}; name another file")
+        raise UsageError(f"{flag} {path}: no right to write in {folder}; name another file")
 
 
 def write_document(path: str, document: str) -> None:
@@ -85,12 +85,17 @@ def write_document(path: str, document: str) -> None:
         if _is_special(file):
             file.write_bytes(data)
         else:
-            _replace(file, data)
+            replace_file(file, data)
     except OSError as error:
         raise OSError(error.errno, f"the report cannot be written to {path}: {error.strerror}") from error
 
 
-def _replace(file: Path, data: bytes) -> None:
+def replace_file(file: Path, data: bytes) -> None:
+    """Write a file as a whole, under another name first.
+
+    Raises:
+        OSError: it cannot be written; the old one is as it was.
+    """
     file = file.resolve()  # what a link names is replaced, and not the link
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:

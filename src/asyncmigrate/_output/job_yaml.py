@@ -84,6 +84,8 @@ def _pod(wanted: InCluster) -> Manifest:
     return {
         "serviceAccountName": wanted.name,
         "automountServiceAccountToken": True,
+        # A Service named asyncmigrate-metrics would set ASYNCMIGRATE_METRICS_PORT to its address.
+        "enableServiceLinks": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
