@@ -86,7 +86,6 @@ def _pod(wanted: InCluster) -> Manifest:
         "automountServiceAccountToken": True,
         # A Service named asyncmigrate-metrics would set ASYNCMIGRATE_METRICS_PORT to its address.
         "enableServiceLinks": False,
-        "enableServiceLinks": False,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "securityContext": {
