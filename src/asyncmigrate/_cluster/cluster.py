@@ -206,6 +206,11 @@ class Cluster:
         return self._opened
 
     @property
+    def is_open(self) -> bool:
+        """It is open: entered, and not left yet."""
+        return self._opened is not None
+
+    @property
     def context(self) -> str:
         return self.opened.context
 
