@@ -11,6 +11,7 @@ import msgspec
 
 from asyncmigrate._cli import options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
+from asyncmigrate._cli.fleet_options import FleetOptions, connections
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
 from asyncmigrate._options import ManagedFields, RunOptions
@@ -55,7 +56,7 @@ def main() -> None: ...  # reachable as `asyncmigrate`, `kubectl asyncmigrate` a
     help="Exit with 1 where anything is stale, blocked or failed, or the version of --drop cannot be dropped.",
 )
 @output
-@options.connection
+@connections
 def plan(
     *,
     choice: options.CRDOptions,
@@ -64,6 +65,7 @@ def plan(
     check: bool,
     show: OutputOptions,
     connection: options.Connection,
+    fleet: FleetOptions,
 ) -> NoReturn:
     """Say what a migration would have to do. Nothing is written.
 
@@ -72,6 +74,14 @@ def plan(
     from asyncmigrate._cli.commands import plan_command  # noqa: PLC0415 -- keeps --help quick
     from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
+    if fleet.is_fleet:
+        from asyncmigrate._cli.fleet import fleet_plan_command  # noqa: PLC0415 -- the same
+
+        sys.exit(
+            fleet_plan_command(
+                fleet, connection, choice, Show(show), allow_pruning=allow_pruning, drop=drop, check=check
+            )
+        )
     sys.exit(plan_command(connection, choice, Show(show), allow_pruning=allow_pruning, drop=drop, check=check))
 
 
@@ -149,7 +159,7 @@ def plan(
 @options.state
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output
-@options.connection
+@connections
 def run(
     *,
     choice: options.CRDOptions,
@@ -169,6 +179,7 @@ def run(
     yes: bool,
     show: OutputOptions,
     connection: options.Connection,
+    fleet: FleetOptions,
 ) -> NoReturn:
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
     from asyncmigrate._cli.commands import Job, run_command  # noqa: PLC0415 -- keeps --help quick
@@ -193,6 +204,10 @@ def run(
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
+    if fleet.is_fleet:
+        from asyncmigrate._cli.fleet import fleet_run_command  # noqa: PLC0415 -- the same
+
+        sys.exit(fleet_run_command(fleet, connection, choice, Show(show), job, state=state, retry_failed=retry_failed))
     sys.exit(run_command(connection, choice, Show(show), job, state=state, retry_failed=retry_failed))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -45,6 +46,12 @@ class Logs(Plain):
                 structlog.dev.ConsoleRenderer(colors=colored),
             ],
         )
+
+    def for_cluster(self, name: str) -> Logs:
+        """The same, with a cluster's name on each line."""
+        found = copy.copy(self)
+        found._log = self._log.bind(cluster=name)  # noqa: SLF001 -- its own
+        return found
 
     def __call__(self, event: Event) -> None:
         match event:

@@ -23,8 +23,8 @@ _COLUMNS = (
     Column("RESULT"),
     Column("CRDS", right=True),
     Column("STALE", right=True),
-    Column("MIGRATED", right=True),
-    Column("UNDONE", right=True),
+    Column("DONE", right=True),
+    Column("LEFT", right=True),
     Column("OBJECTS", right=True),
     Column("FAILED", right=True),
     Column("TIME", right=True),
@@ -41,7 +41,7 @@ _BY_CODE = {
     Exit.INTERRUPTED: "interrupted",
 }
 _STYLES = {"done": "green", "rehearsed": "green", "current": "green", "stale": "yellow", "not tried": "dim"}
-_UNDONE = (Outcome.BLOCKED, Outcome.FAILED, Outcome.INCOMPLETE)
+_LEFT = (Outcome.BLOCKED, Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def fleet_sheet(fleet: FleetReport, *, drop: bool = False) -> Sheet:
@@ -71,8 +71,14 @@ def result_word(result: ClusterResult, *, dry_run: bool = False) -> str:
     if result.report is not None and result.code == Exit.FAILED:
         return "incomplete"
     if result.code == Exit.OK and result.message:
-        return "the same"
+        return "duplicate"
     return "rehearsed" if dry_run and result.code == Exit.OK else _BY_CODE[Exit(result.code)]
+
+
+def ended_line(result: ClusterResult) -> str:
+    """One line on a cluster that has ended: `prod-eu: done`, `prod-us: blocked: widgets.example.com: ...`."""
+    why = _why(result)
+    return f"{result.name}: {result_word(result)}{f': {why}' if why else ''}"
 
 
 def _plan_word(plan: Plan) -> str:
@@ -90,7 +96,7 @@ def _row(result: ClusterResult, *, dry_run: bool) -> Row:
         Cell(word, _STYLES.get(word, "bold red"), plain=word.replace(" ", "-")),
         numeral(None if found is None else len(found.crds)),
         *_counts(result),
-        cell(words.duration(result.seconds) if result.tried else "", plain=f"{result.seconds:.1f}s"),
+        cell(words.duration(round(result.seconds, 1)) if result.tried else "", plain=f"{result.seconds:.1f}s"),
         cell("" if result.code is None else f"{result.code:d}"),
         numeral(None if found is None else found.requests),
         cell(result.server),
@@ -99,13 +105,13 @@ def _row(result: ClusterResult, *, dry_run: bool) -> Row:
 
 
 def _counts(result: ClusterResult) -> tuple[Cell, ...]:
-    """STALE, MIGRATED, UNDONE, OBJECTS and FAILED."""
+    """STALE, DONE, LEFT, OBJECTS and FAILED."""
     report, plan = result.report, result.plan
     if report is not None:
         stale = sum(c.plan.decision is Decision.STALE for c in report.crds)
-        undone = sum(c.outcome in _UNDONE for c in report.crds)
+        left = sum(c.outcome in _LEFT for c in report.crds)
         migrated = len(report.by_outcome(Outcome.MIGRATED))
-        return tuple(map(numeral, (stale, migrated, undone, report.objects.listed, report.objects.failed)))
+        return tuple(map(numeral, (stale, migrated, left, report.objects.listed, report.objects.failed)))
     if plan is not None:
         bad = len(plan.blocked) + len(plan.by_decision(Decision.FAILED))
         return tuple(map(numeral, (len(plan.stale), 0, bad, sum(c.waiting or 0 for c in plan.crds), 0)))
@@ -131,7 +137,7 @@ def _of_plan(plan: Plan) -> str:
 
 
 def _of_report(report: Report) -> str:
-    bad = [f"{c.name}: {c.message}" for c in report.crds if c.outcome in _UNDONE]
+    bad = [f"{c.name}: {c.message}" for c in report.crds if c.outcome in _LEFT]
     return _first(bad, 1)
 
 
