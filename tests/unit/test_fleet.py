@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from asyncmigrate import Cluster, FleetReport, RetryPolicy, events, plan_fleet, run_fleet
-from asyncmigrate.errors import ConfigError, FleetError, ManifestError, StateError, UsageError
+from asyncmigrate import Cluster, FleetReport, RetryPolicy, events, plan_fleet, run_fleet, sync
+from asyncmigrate.errors import FleetError, ManifestError, StateError, UsageError
 from asyncmigrate.events import Event
 from tests.bed.fleet import Fleet, block, is_migrated, open_fleet
 from tests.bed.processes import free_port
@@ -369,6 +371,37 @@ async def test_a_function_that_makes_something_else_fails_its_cluster_alone(flee
     assert "returned int" in messages(report)["odd"]
 
 
+async def test_programs_that_are_not_async_have_it_too(fleet: Fleet) -> None:
+    seen: list[Event] = []
+
+    def late() -> sync.Cluster:
+        return sync.Cluster.from_kubeconfig(fleet["b"].kubeconfig())
+
+    def script() -> None:
+        members: dict[str, sync.Member] = {"a": sync.Cluster.from_kubeconfig(fleet["a"].kubeconfig()), "b": late}
+        assert codes(sync.plan_fleet(members)) == {"a": 0, "b": 0}
+        assert sync.run_fleet(members, canary="b", observers=seen.append).ok
+        with sync.Cluster.from_kubeconfig(fleet["c"].kubeconfig()) as cluster:
+            with pytest.raises(UsageError, match="open already"):
+                sync.run_fleet([("c", cluster)])
+            with pytest.raises(UsageError, match="cluster 'x' is int"):
+                sync.run_fleet([("x", 3)])  # type: ignore[list-item]
+        stop = SystemExit(3)
+
+        def watch(event: Event) -> None:
+            del event
+            raise stop
+
+        with pytest.raises(SystemExit) as raised:
+            sync.run_fleet(members, observers=watch)
+        assert raised.value is stop
+
+    before = set(threading.enumerate())
+    await anyio.to_thread.run_sync(script)
+    assert isinstance(seen[-1], events.FleetFinished)
+    assert not [t for t in set(threading.enumerate()) - before if t.name == "asyncmigrate.sync"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -383,8 +416,3 @@ async def test_a_function_that_makes_something_else_fails_its_cluster_alone(flee
 def test_what_is_no_fleet_report_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is no FleetReport"):
         FleetReport.from_json(text)
-
-
-def test_a_broken_kubeconfig_is_an_error_of_its_own_cluster() -> None:
-    with pytest.raises(ConfigError):
-        Cluster.from_kubeconfig({"kind": "Config"})

@@ -39,13 +39,9 @@ def contexts_of(kubeconfig: str | None, fleet: FleetOptions) -> Contexts:
     config = source.read()
     names = tuple(dict.fromkeys(_named(config, fleet)))
     if not names:
-        what = (
-            config.where
-            if fleet.all_contexts
-            else "standard input"
-            if fleet.contexts_from == "-"
-            else fleet.contexts_from
-        )
+        listed = "standard input" if fleet.contexts_from == "-" else fleet.contexts_from
+        listed = "standard input" if fleet.contexts_from == "-" else fleet.contexts_from
+        what = config.where if fleet.all_contexts else listed
         raise UsageError(f"{what} names no context: there is nothing to work on")
     _check(names, config, fleet)
     return _without_twins(names, config, fleet.canary)
