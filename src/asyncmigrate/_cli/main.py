@@ -27,6 +27,7 @@ Exit codes:
   3    blocked: nothing was written
   4    the cluster cannot be reached or refuses us
   130  interrupted, or the question was not answered with yes
+With several contexts the worst of theirs: 130, 2, 3, 4, 1, 0.
 
 \b
 Environment: each long flag of a command has a variable, such as
