@@ -83,7 +83,12 @@ async def test_what_kubectl_is_told(
 
 
 async def test_kubectl_is_told_to_complete_files(path: str, tmp_path: Path) -> None:
-    for words in (["plan", "-f", ""], ["run", "--state", "/tm"], ["plan", "--kubeconfig", ""], ["run", "--contexts-from", ""]):
+    for words in (
+        ["plan", "-f", ""],
+        ["run", "--state", "/tm"],
+        ["plan", "--kubeconfig", ""],
+        ["run", "--contexts-from", ""],
+    ):
         done = await run(["kubectl_complete-asyncmigrate", *words], tmp_path, PATH=path)
         assert done.stdout == b":0\n"
 

@@ -123,6 +123,17 @@ async def test_on_a_terminal_it_asks_once_and_each_cluster_is_a_row(fleet: Fleet
     assert is_migrated(fleet["prod-us"])
 
 
+async def test_more_clusters_than_the_terminal_has_lines(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "kubeconfig", {f"cluster-{n}": f"http://127.0.0.1:1/{n}" for n in range(60)})
+    args = command("plan", "--all-contexts", "--kubeconfig", config)
+    code, shown = await on_terminal(args, tmp_path, columns=80)
+    assert code == 4
+    text = "\n".join(lines_of(shown))
+    assert "more clusters: " in text
+    assert "60 clusters: 60 unreachable" in text
+    assert "Traceback" not in text
+
+
 async def test_what_is_not_confirmed_is_not_done(fleet: Fleet, tmp_path: Path) -> None:
     args = command("run", "--context", "prod-eu", "--context", "prod-us", "--kubeconfig", tmp_path / "kubeconfig")
     code, shown = await on_terminal(args, tmp_path, answer=b"n\n")
@@ -181,6 +192,16 @@ async def test_manifests_on_standard_input_are_for_all_clusters(fleet: Fleet, tm
     text = json.dumps(crd("example.com", "v2", "v1", "v2")).encode()
     ended = await on_fleet(tmp_path, "plan", "--all-contexts", "-f", "-", stdin=text)
     assert [line.split("\t")[1:4] for line in ended.out.splitlines()] == [["stale", "1", "1"]] * 3
+
+
+async def test_a_kubeconfig_out_of_a_pipe_is_read_once(fleet: Fleet, tmp_path: Path) -> None:
+    path = fleet.kubeconfig(tmp_path)
+    words = " ".join(command("plan", "--all-contexts", "-o", "name", "--kubeconfig"))
+    with anyio.fail_after(60):
+        env = environment(tmp_path)
+        done = await anyio.run_process(["bash", "-c", f"{words} <(cat {path})"], env=env, check=False)
+    assert done.stdout.decode().split() == [*NAMES]
+    assert done.returncode == 0, done.stderr
 
 
 async def test_contexts_that_differ_in_their_namespace_are_one_cluster(fleet: Fleet, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from asyncmigrate import Cluster, FleetReport, RetryPolicy, events, run_fleet
 from asyncmigrate.events import Event
 from tests.bed import real
-from tests.bed.bed import RealBed, open_real
+from tests.bed.bed import RealBed, open_real, real_kubeconfig
 from tests.bed.processes import free_port
 from tests.bed.scenes import Manifest, crd, obj
+from tests.command.runner import asyncmigrate
 
 BRIEF = RetryPolicy(max_seconds=1, first_wait=0.1, max_wait=0.2)
 OBJECTS = 300
@@ -93,3 +95,30 @@ async def test_a_cluster_that_dies_a_blocked_one_and_an_unreachable_one_spoil_no
     assert report is not None
     assert report.objects.proven >= 50 - 32  # all that were settled but those in flight when it began
     assert beds["blocked"].stored_api_versions(f"widgets.{beds['blocked'].group}") == {"v1"}
+    await check_the_command(beds, dying.folder)
+
+
+async def check_the_command(beds: dict[str, RealBed], folder: Path) -> None:
+    """The flags on the same clusters, of which only the blocked one is still stale."""
+    args = ("--all-contexts", "-o", "json", "--kubeconfig", kubeconfig(beds, folder / "all"))
+    planned = await asyncmigrate("plan", "--check", *args, home=folder)
+    assert planned.code == 1
+    assert {c["name"]: c["code"] for c in planned.json["clusters"]} == {"good": 0, "blocked": 1, "dies": 0}
+    careful = ("--canary", "blocked", "--max-clusters", "1", "--stop-after", "1")
+    ended = await asyncmigrate("run", "-y", *careful, *args, home=folder)
+    assert ended.code == 3
+    assert {c["name"]: c["code"] for c in ended.json["clusters"]} == {"good": None, "blocked": 3, "dies": None}
+    names = ("--context", "dies", "--contexts-from", "-", "-o", "name", *args[3:])
+    both = await asyncmigrate("run", "-y", *names, home=folder, stdin=b"good\n")
+    assert (both.code, both.out.split()) == (0, ["dies", "good"])
+
+
+def kubeconfig(beds: dict[str, RealBed], path: Path) -> Path:
+    whole: Manifest = {"current-context": "good", "clusters": [], "users": [], "contexts": []}
+    for name, bed in beds.items():
+        own = real_kubeconfig(bed.server, "admin-token")
+        for kind, one in (("clusters", "cluster"), ("users", "user")):
+            whole[kind].append({"name": name, one: own[kind][0][one]})
+        whole["contexts"].append({"name": name, "context": {"cluster": name, "user": name}})
+    path.write_text(json.dumps(whole))
+    return path

@@ -263,7 +263,8 @@ async def test_what_an_earlier_fleet_left_is_done(fleet: Fleet) -> None:
 
 async def test_one_cluster_under_two_names_is_worked_on_once(fleet: Fleet) -> None:
     twin = Cluster.from_kubeconfig(fleet["a"].kubeconfig())
-    report = await run_fleet(fleet.members(("twin", twin)), canary="twin")
+    members = fleet.members(("twin", twin))
+    report = await run_fleet(members, plans=await plan_fleet(members), canary="twin")
     assert report.ok
     assert messages(report)["a"] == "the same cluster as 'twin': it is worked on under that name"
     assert [c.report is None for c in report.clusters] == [True, False, False, False, False]
@@ -406,6 +407,7 @@ async def test_programs_that_are_not_async_have_it_too(fleet: Fleet) -> None:
     "text",
     [
         "{",
+        '{"apiVersion": "asyncmigrate/v1", "kind": "FleetReport", "code": 7, "clusters": []}',
         '{"apiVersion": "asyncmigrate/v1", "kind": "Report", "crds": []}',
         '{"apiVersion": "asyncmigrate/v1", "kind": "FleetReport"}',
         '{"apiVersion": "asyncmigrate/v1", "kind": "FleetReport", "code": 0, "clusters": [{"name": "a", "report": '

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from asyncmigrate._cli.fleet_options import FleetOptions
+from asyncmigrate._cluster.given_kubeconfig import given_kubeconfig
 from asyncmigrate._cluster.kubeconfig_files import DEFAULT_KUBECONFIG, Kubeconfig, Source
 from asyncmigrate._rules.decisions.phrases import and_words, count
 from asyncmigrate.errors import ConfigError, UsageError
@@ -25,6 +26,20 @@ class Contexts(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
+def readable(kubeconfig: str | None) -> str | None:
+    """The kubeconfig's path; or what is in it, if that can be read only once: a pipe, as of `<(sops -d ...)`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if kubeconfig is None or Path(kubeconfig).is_file() or not Path(kubeconfig).exists():
+        return kubeconfig
+    try:
+        return f"{Path(kubeconfig).read_text('utf-8')}\n"  # with a line end it is no path
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{kubeconfig}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}") from None
+
+
 def contexts_of(kubeconfig: str | None, fleet: FleetOptions) -> Contexts:
     """Find them. Blocking, for files are read.
 
@@ -32,7 +47,7 @@ def contexts_of(kubeconfig: str | None, fleet: FleetOptions) -> Contexts:
         ConfigError: the kubeconfig is not there, or cannot be used.
         UsageError: a name is not in it, there are none, or a canary is not among them.
     """
-    source = Source(kubeconfig)
+    source = Source(given_kubeconfig(kubeconfig))
     if not source.is_there:
         named = kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         raise ConfigError(f"no kubeconfig at {named}: give --kubeconfig, or set KUBECONFIG, to a file that exists")

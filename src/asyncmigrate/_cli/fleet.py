@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from asyncmigrate._cli.commands import PATIENCE, Job, ask, state_file
-from asyncmigrate._cli.contexts import contexts_of
+from asyncmigrate._cli.contexts import contexts_of, readable
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.fleet_options import FleetOptions
 from asyncmigrate._cli.guard import guarded, loaded
@@ -143,16 +143,18 @@ class _Last:
 
 async def _open(fleet: FleetOptions, connection: Connection, show: Show) -> _Clusters:
     """Find the clusters; none is opened yet."""
-    found = await in_thread(lambda: contexts_of(connection.kubeconfig, fleet))
+    given = await in_thread(lambda: readable(connection.kubeconfig))
+    found = await in_thread(lambda: contexts_of(given, fleet))
     for said in found.notes:
         show.note(said)
     loaded()
-    return _Clusters({name: partial(_cluster, connection, name) for name in found.names}, found.canary)
+    # Several credential plugins would ask on one terminal at once: none gets it.
+    each = msgspec.structs.replace(connection, kubeconfig=given, reads_stdin=True)
+    return _Clusters({name: partial(_cluster, each, name) for name in found.names}, found.canary)
 
 
 def _cluster(connection: Connection, context: str) -> Cluster:
-    # Several credential plugins would ask on one terminal at once: none gets it.
-    return msgspec.structs.replace(connection, context=context, reads_stdin=True).open()
+    return msgspec.structs.replace(connection, context=context).open()
 
 
 async def _wanted(choice: CRDOptions) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Connection(Discreet, frozen=True):
     request_timeout: float | None
     reads_stdin: bool = False
 
-    _hidden: ClassVar = frozenset({"token"})
+    _hidden: ClassVar = frozenset({"kubeconfig", "token"})  # of several clusters it may be what is in one
 
     def open(self) -> Cluster:
         from asyncmigrate._cluster.cluster import Cluster  # noqa: PLC0415 -- keeps --help quick

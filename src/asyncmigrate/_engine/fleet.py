@@ -173,11 +173,15 @@ class _Runs(msgspec.Struct, frozen=True, kw_only=True):
     left: dict[str, tuple[Unfinished, ...]]
 
     async def run(self, cluster: Cluster, seen: Seen, tell: Observer) -> None:
-        planned = self.plans.get(seen.name)
-        made = planned.plan if planned is not None else None
-        if made is None:
-            made = await self._plan(cluster, seen.name, tell)
+        made = self._planned(seen.name, cluster.server) or await self._plan(cluster, seen.name, tell)
         await run(cluster, made, unfinished=self.left.get(seen.name), **self.each, observers=[seen.keep, tell])
+
+    def _planned(self, name: str, server: str) -> Plan | None:
+        """The plan of a cluster, which may have been made under its other name."""
+        if name not in self.plans:
+            return None
+        others = (r.plan for r in self.plans.values() if r.plan is not None and r.plan.server == server)
+        return self.plans[name].plan or next(others, None)
 
     async def _plan(self, cluster: Cluster, name: str, tell: Observer) -> Plan:
         keywords = self.wanted.keywords | self.how_to_plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from asyncmigrate._results.unfinished import Progress
 from asyncmigrate.errors import UsageError
 
 _Result = TypeVar("_Result", Plan, Report, FleetReport)
+_Code = Literal[0, 1, 2, 3, 4, 130]
 _WORDS = {"Plan": "plan", "Report": "report"}
 _COMMANDS = {
     "Plan": "asyncmigrate plan -o json",
@@ -200,7 +201,7 @@ class _ReportObject(_WithCRDs, rename="camel", kw_only=True, frozen=True):
 
 class _ClusterEntry(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     name: str
-    code: int | None = None
+    code: _Code | None = None
     seconds: float = 0.0
     message: str | None = None
     error: ClusterError | None = None
@@ -226,7 +227,7 @@ class _ClusterEntry(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class _FleetObject(_Head, rename="camel", kw_only=True, frozen=True):
-    code: int
+    code: _Code
     clusters: tuple[_ClusterEntry, ...]
     seconds: float = 0.0
     dry_run: bool = False
