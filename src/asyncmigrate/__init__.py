@@ -17,12 +17,14 @@ from asyncmigrate import errors, events
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._cluster.transport import Request, Response, Transport
 from asyncmigrate._engine.droppable import droppable
+from asyncmigrate._engine.fleet import plan_fleet, run_fleet
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.retry import Attempt, ErrorFilter, is_transient, retry
 from asyncmigrate._engine.runner import run
 from asyncmigrate._engine.upgrade import after_upgrade, before_upgrade
 from asyncmigrate._model import CRD, ObjectRef, Status, Version, Writer
 from asyncmigrate._results.droppable import Droppable, VersionUse
+from asyncmigrate._results.fleet import ClusterError, ClusterResult, FleetReport
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID, Summary
 from asyncmigrate._results.report import (
     CRDReport,
@@ -49,10 +51,13 @@ __all__ = [
     "CRDReport",
     "Changes",
     "Cluster",
+    "ClusterError",
+    "ClusterResult",
     "Decision",
     "Droppable",
     "ErrorFilter",
     "Failure",
+    "FleetReport",
     "ObjectRef",
     "Objects",
     "Outcome",
@@ -82,8 +87,10 @@ __all__ = [
     "events",
     "is_transient",
     "plan",
+    "plan_fleet",
     "retry",
     "run",
+    "run_fleet",
 ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncmigrate._model import Status
+    from asyncmigrate._results.fleet import FleetReport
     from asyncmigrate._results.plan import Plan
     from asyncmigrate._results.report import Report
 
@@ -21,6 +22,7 @@ __all__ = [
     "ConflictError",
     "ConnectionLostError",
     "ExpiredError",
+    "FleetError",
     "ForbiddenError",
     "IncompleteError",
     "ManifestError",
@@ -74,6 +76,18 @@ class IncompleteError(MigrateError):
     """
 
     def __init__(self, problem: str, *, report: Report) -> None:
+        self.report = report
+        super().__init__(problem)
+
+
+class FleetError(MigrateError):
+    """A fleet is not done: a cluster failed, was not tried, or all was interrupted. The message names the first one.
+
+    Attributes:
+        report: what became of each cluster.
+    """
+
+    def __init__(self, problem: str, *, report: FleetReport) -> None:
         self.report = report
         super().__init__(problem)
 

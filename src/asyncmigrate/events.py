@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate._results.plan import CRDPlan, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Report
 
@@ -22,8 +23,13 @@ __all__ = [
     "CRDRelisted",
     "CRDSettling",
     "CRDStarted",
+    "ClusterEvent",
+    "ClusterFinished",
+    "ClusterStarted",
     "Event",
     "EventNotRecorded",
+    "FleetFinished",
+    "FleetStarted",
     "ManifestsRead",
     "ObjectFailed",
     "ObjectSettled",
@@ -185,6 +191,37 @@ class RunFinished(Event, frozen=True):
     """The run is over; also sent when it is cancelled, with what was done by then."""
 
     report: Report
+
+
+class FleetStarted(Event, frozen=True):
+    """A fleet begins: its clusters by their names, in the order in which they were given."""
+
+    clusters: tuple[str, ...]
+
+
+class ClusterStarted(Event, frozen=True):
+    """The work on one cluster of a fleet begins: it is being opened."""
+
+    cluster: str
+
+
+class ClusterEvent(Event, frozen=True):
+    """Something happened on one cluster of a fleet: `event` is what `plan` or `run` says of it."""
+
+    cluster: str
+    event: Event
+
+
+class ClusterFinished(Event, frozen=True):
+    """One cluster of a fleet is done, one way or another; one that was not tried is only in FleetFinished."""
+
+    result: ClusterResult
+
+
+class FleetFinished(Event, frozen=True):
+    """The fleet is over; also sent when it is cancelled, with what was done by then."""
+
+    report: FleetReport
 
 
 Observer = Callable[[Event], None]

@@ -15,15 +15,18 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, overload
 
 from asyncmigrate._cluster.cluster import Cluster as AsyncCluster
+from asyncmigrate._engine.carrying import called, carrying
 from asyncmigrate._engine.droppable import droppable as _droppable
-from asyncmigrate._engine.loop_thread import LoopThread
-from asyncmigrate._engine.observing import Observers
+from asyncmigrate._engine.fleet import plan_fleet as _plan_fleet
+from asyncmigrate._engine.fleet import run_fleet as _run_fleet
+from asyncmigrate._engine.fleet_work import Members
+from asyncmigrate._engine.loop_thread import LoopEndedError, LoopThread
 from asyncmigrate._engine.planner import plan as _plan
 from asyncmigrate._engine.retry import (
     Attempt,
@@ -40,24 +43,28 @@ from asyncmigrate._engine.upgrade import after_upgrade as _after_upgrade
 from asyncmigrate._engine.upgrade import before_upgrade as _before_upgrade
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY
 from asyncmigrate.errors import UsageError
-from asyncmigrate.events import Event, Observer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Cluster", "after_upgrade", "before_upgrade", "droppable", "plan", "retry", "run"]
+__all__ = [
+    "Cluster",
+    "after_upgrade",
+    "before_upgrade",
+    "droppable",
+    "plan",
+    "plan_fleet",
+    "retry",
+    "run",
+    "run_fleet",
+]
 
 T = TypeVar("T")
 P = ParamSpec("P")
-_LAST_SECONDS = 5.0  # for what runs to end in good order when the calling thread is interrupted
+_PAIR = 2
 
 
-class _CarriedError(Exception):
-    """Carries what is no Exception, such as SystemExit, out of the event loop, which it would end."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
+Member: TypeAlias = "Cluster | Callable[[], Cluster]"
 
 
 def _constructor(make: Callable[P, AsyncCluster]) -> Callable[P, Cluster]:
@@ -136,28 +143,10 @@ class Cluster:
             raise UsageError("the cluster is not open: use `with Cluster.from_...() as cluster:`")
         self._check_process()
         self._check_thread()
-        ended = threading.Event()
-
-        async def body() -> T:
-            try:
-                return await function()
-            finally:
-                ended.set()
-
         try:
-            future = self._loop.portal.start_task_soon(body)
-        except RuntimeError as error:
+            return called(self._loop, function)
+        except LoopEndedError as error:
             raise UsageError(f"the cluster's event loop has ended: {error}; open another cluster") from error
-        try:
-            return future.result()
-        except _CarriedError as carried:
-            stopped_by = carried.error
-        except BaseException:
-            if not future.done():
-                future.cancel()
-                ended.wait(_LAST_SECONDS)
-            raise
-        raise stopped_by
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -176,37 +165,44 @@ def _blocking(
         if not isinstance(cluster, Cluster):
             raise UsageError("the cluster is none of asyncmigrate.sync: open it with asyncmigrate.sync.Cluster")
         if "observers" in kwargs:
-            kwargs["observers"] = _carrying(kwargs["observers"])  # type: ignore[arg-type]  # it is checked there
+            kwargs["observers"] = carrying(kwargs["observers"])  # type: ignore[arg-type]  # it is checked there
         return cluster._call(partial(function, cluster._cluster, *args, **kwargs))  # noqa: SLF001 -- one room
 
     return call
 
 
-def _carrying(observers: Iterable[Observer] | Observer) -> tuple[Observer, ...]:
-    """The observers, so that SystemExit or KeyboardInterrupt of one goes to the caller, and ends no event loop."""
-    given = observers
-    if not callable(observers) and isinstance(observers, Iterable):
-        given = observers = tuple(observers)
-    Observers(given)  # which refuses what is no observer
-    return tuple(map(_carried, (observers,) if callable(observers) else observers))
+def _of_fleet(
+    function: Callable[Concatenate[Members, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Mapping[str, Member] | Iterable[tuple[str, Member]], P], T]:
+    """Clusters are given as for the async function, but are those of this module, and not open: all share a thread."""
 
-
-def _carried(observer: Observer) -> Observer:
-    call: Callable[[Event], Any] = observer
-
-    def told(event: Event) -> Any:  # noqa: ANN401 -- an awaitable, say, which is refused
+    @wraps(function)
+    def call(clusters: Mapping[str, Member] | Iterable[tuple[str, Member]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if "observers" in kwargs:
+            kwargs["observers"] = carrying(kwargs["observers"])  # type: ignore[arg-type]  # it is checked there
+        pairs: Any = clusters.items() if isinstance(clusters, Mapping) else clusters
+        if isinstance(pairs, Iterable):  # else it is refused there
+            pairs = [(p[0], _async(p[1])) if isinstance(p, tuple) and len(p) == _PAIR else p for p in pairs]
+        loop = LoopThread()
         try:
-            return call(event)
-        except Exception:
-            raise
-        except BaseException as error:
-            raise _CarriedError(error) from error
+            return called(loop, partial(function, pairs, *args, **kwargs))
+        finally:
+            loop.stop()
 
-    vars(told)["func"] = getattr(observer, "func", observer)  # whom messages name
-    return told
+    return call
+
+
+def _async(member: Any) -> Any:  # noqa: ANN401 -- what is none of ours is refused by its name
+    if isinstance(member, Cluster):
+        if member._loop is not None:  # noqa: SLF001 -- one room
+            raise UsageError("a cluster of a fleet is open already: give it as it is before `with`")
+        return member._cluster  # noqa: SLF001 -- one room
+    return (lambda: _async(member())) if callable(member) else member
 
 
 plan = _blocking(_plan)
+plan_fleet = _of_fleet(_plan_fleet)
+run_fleet = _of_fleet(_run_fleet)
 run = _blocking(_run)
 droppable = _blocking(_droppable)
 before_upgrade = _blocking(_before_upgrade)

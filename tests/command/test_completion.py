@@ -63,6 +63,9 @@ CASES = [
     (["droppable", "ga"], ["gadgets.{}"]),
     (["plan", "--context", ""], ["embedded"]),
     (["plan", "--context", "other"], []),
+    (["run", "--context", "embedded", "--context", "emb"], ["embedded"]),
+    (["run", "--all-contexts", "--canary", ""], ["embedded"]),
+    (["plan", "--context", "embedded", "--context", "other", "wid"], ["widgets.{}"]),
     (["plan", "--kubeconfig", "/nowhere", "wid"], []),
     (["completion", ""], ["bash", "zsh", "fish"]),
 ]
@@ -81,7 +84,12 @@ async def test_what_kubectl_is_told(
 
 
 async def test_kubectl_is_told_to_complete_files(path: str, tmp_path: Path) -> None:
-    for words in (["plan", "-f", ""], ["run", "--state", "/tm"], ["plan", "--kubeconfig", ""]):
+    for words in (
+        ["plan", "-f", ""],
+        ["run", "--state", "/tm"],
+        ["plan", "--kubeconfig", ""],
+        ["run", "--contexts-from", ""],
+    ):
         done = await run(["kubectl_complete-asyncmigrate", *words], tmp_path, PATH=path)
         assert done.stdout == b":0\n"
 

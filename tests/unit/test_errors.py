@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from asyncmigrate import Plan, Report, Status, errors
-from asyncmigrate.errors import APIError, BlockedError, IncompleteError, ManifestError, MigrateError
+from asyncmigrate import FleetReport, Plan, Report, Status, errors
+from asyncmigrate.errors import APIError, BlockedError, FleetError, IncompleteError, ManifestError, MigrateError
 
 PLAN = Plan(context="c", server="s", seconds=1, crds=(), requests=0, retries=0)
 REPORT = Report(context="c", server="s", seconds=1, crds=(), requests=0, retries=0)
+FLEET = FleetReport(clusters=(), code=1, seconds=1)
 STATUS = Status(code=429, reason="TooManyRequests", message="later", retry_after=2.5)
 
 
@@ -25,6 +26,8 @@ def made(kind: type[MigrateError]) -> MigrateError:
         return BlockedError("blocked", plan=PLAN)
     if kind is IncompleteError:
         return IncompleteError("incomplete", report=REPORT)
+    if kind is FleetError:
+        return FleetError("not done", report=FLEET)
     return kind("what was wrong")
 
 

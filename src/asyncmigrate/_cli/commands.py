@@ -35,7 +35,7 @@ from asyncmigrate._rules.decisions.phrases import count
 from asyncmigrate.errors import StateError
 from asyncmigrate.events import Event, Observer, RunFinished
 
-_PATIENCE = 1.0  # seconds that a person who is to be asked waits for counts; a guess: most servers take much less
+PATIENCE = 1.0  # seconds that a person who is to be asked waits for counts; a guess: most servers take much less
 _NOTHING = Report(context="", server="", seconds=0.0, crds=(), requests=0, retries=0)
 
 
@@ -94,7 +94,7 @@ def run_command(
             return await watched(watching)
 
     async def watched(watching: Watching) -> Exit:
-        chosen, told = choice, msgspec.structs.replace(job, state=await _state_file(state, show))
+        chosen, told = choice, msgspec.structs.replace(job, state=await state_file(state, show))
         if retry_failed is not None:
             left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
             if not left:
@@ -119,7 +119,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, 
                 [display, *observers],
                 allow_pruning=job.allow_pruning,
                 clean_only=job.clean_only,
-                counts_within=_PATIENCE if job.ask else 0,  # what a run meets it finds out by itself
+                counts_within=PATIENCE if job.ask else 0,  # what a run meets it finds out by itself
                 max_in_flight=most,
             )
         is_held = bool(made.blocked) and not job.options.skip_blocked
@@ -128,7 +128,7 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, 
         return await run_and_print(cluster, made, show, job, observers)
 
 
-async def _state_file(state: StateOptions, show: Show) -> Path | None:
+async def state_file(state: StateOptions, show: Show) -> Path | None:
     """The state file to use; the default one is done without where it cannot be used, with a word about it."""
     if not state.kept:
         return None
@@ -212,7 +212,16 @@ async def _confirm(made: Plan, show: Show) -> None:
         Declined: the answer is not yes.
     """
     show.plan_to_confirm(made)
-    click.echo(clean(f"migrate {count(len(made.stale), 'CRD')} on {made.server}? [y/N] "), err=True, nl=False)
+    await ask(f"migrate {count(len(made.stale), 'CRD')} on {made.server}? [y/N] ")
+
+
+async def ask(question: str) -> None:
+    """Ask on the terminal.
+
+    Raises:
+        Declined: the answer is not yes.
+    """
+    click.echo(clean(question), err=True, nl=False)
     # Read past sys.stdin and in a thread that nobody waits for, so that Ctrl-C ends the question too.
     answer = await in_thread(lambda: os.read(0, 1024))
     if answer.strip().lower() not in {b"y", b"yes"}:

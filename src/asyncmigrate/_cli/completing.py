@@ -76,7 +76,17 @@ def complete_types(group: click.Group) -> None:
     """Give the parameters of all commands, by their names, a type that completes them."""
     types: dict[str, Callable[[click.ParamType[Any]], click.ParamType[Any]]] = {
         **dict.fromkeys(
-            ("events_file", "filename", "kubeconfig", "metrics_file", "report", "retry_failed", "state"), _File
+            (
+                "contexts_from",
+                "events_file",
+                "filename",
+                "kubeconfig",
+                "metrics_file",
+                "report",
+                "retry_failed",
+                "state",
+            ),
+            _File,
         ),
         "crd": partial(_Completed, _live_names, _DNS_NAME),
         **{one: partial(_Completed, _names_in(section), _PLAIN) for one, section in _SECTIONS.items()},
@@ -87,7 +97,7 @@ def complete_types(group: click.Group) -> None:
                 param.type = types[param.name](param.type)
 
 
-_SECTIONS = {"context": "contexts", "cluster": "clusters", "user": "users"}
+_SECTIONS = {"context": "contexts", "canary": "contexts", "cluster": "clusters", "user": "users"}
 
 
 def _names_in(section: str) -> Callable[[click.Context], Iterable[str]]:

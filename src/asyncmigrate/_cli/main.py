@@ -11,6 +11,7 @@ import msgspec
 
 from asyncmigrate._cli import event_options, in_cluster_options, options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
+from asyncmigrate._cli.fleet_options import FleetOptions, connections
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output, plain_output
 from asyncmigrate._cli.watch_options import WatchOptions, watch
@@ -27,6 +28,7 @@ Exit codes:
   3    blocked: nothing was written
   4    the cluster cannot be reached or refuses us
   130  interrupted, or the question was not answered with yes
+With several contexts the worst of theirs: 130, 2, 3, 4, 1, 0.
 
 \b
 Environment: each long flag of a command has a variable, such as
@@ -57,7 +59,7 @@ def main() -> None: ...  # reachable as `asyncmigrate`, `kubectl asyncmigrate` a
 )
 @watch
 @output
-@options.connection
+@connections
 def plan(
     *,
     choice: options.CRDOptions,
@@ -67,6 +69,7 @@ def plan(
     watch: WatchOptions,
     show: OutputOptions,
     connection: options.Connection,
+    fleet: FleetOptions,
 ) -> NoReturn:
     """Say what a migration would have to do. Nothing is written.
 
@@ -75,6 +78,14 @@ def plan(
     from asyncmigrate._cli.commands import plan_command  # noqa: PLC0415 -- keeps --help quick
     from asyncmigrate._cli.show import Show  # noqa: PLC0415 -- the same
 
+    if fleet.is_fleet:
+        from asyncmigrate._cli.fleet import fleet_plan_command  # noqa: PLC0415 -- the same
+
+        sys.exit(
+            fleet_plan_command(
+                fleet, connection, choice, Show(show), watch=watch, allow_pruning=allow_pruning, drop=drop, check=check
+            )
+        )
     sys.exit(plan_command(connection, choice, Show(show), watch, allow_pruning=allow_pruning, drop=drop, check=check))
 
 
@@ -154,7 +165,7 @@ def plan(
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @watch
 @output
-@options.connection
+@connections
 def run(
     *,
     choice: options.CRDOptions,
@@ -176,6 +187,7 @@ def run(
     watch: WatchOptions,
     show: OutputOptions,
     connection: options.Connection,
+    fleet: FleetOptions,
 ) -> NoReturn:
     """Migrate every stale CRD: rewrite its objects in the storage version, then trim storedVersions."""
     from asyncmigrate._cli.commands import Job, run_command  # noqa: PLC0415 -- keeps --help quick
@@ -203,6 +215,12 @@ def run(
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
+    if fleet.is_fleet:
+        from asyncmigrate._cli.fleet import fleet_run_command  # noqa: PLC0415 -- the same
+
+        sys.exit(
+            fleet_run_command(fleet, connection, choice, Show(show), watch, job, state=state, retry_failed=retry_failed)
+        )
     sys.exit(run_command(connection, choice, Show(show), watch, job, state=state, retry_failed=retry_failed))
 
 

@@ -66,7 +66,7 @@ class Connection(Discreet, frozen=True):
     request_timeout: float | None
     reads_stdin: bool = False
 
-    _hidden: ClassVar = frozenset({"token"})
+    _hidden: ClassVar = frozenset({"kubeconfig", "token"})  # of several clusters it may be what is in one
 
     def open(self) -> Cluster:
         from asyncmigrate._cluster.cluster import Cluster  # noqa: PLC0415 -- keeps --help quick
@@ -125,7 +125,6 @@ _CONNECTION = (
     click.option(
         "--kubeconfig", metavar="FILE", type=Word(), help="Default: $KUBECONFIG, ~/.kube/config, or the pod's."
     ),
-    click.option("--context", metavar="NAME", type=Word(), help="The kubeconfig context; the current one by default."),
     click.option("--cluster", metavar="NAME", type=Word(), help="The kubeconfig cluster, instead of the context's."),
     click.option("--user", metavar="NAME", type=Word(), help="The kubeconfig user, instead of the context's."),
     click.option("-s", "--server", metavar="URL", type=Word(), help="The API server, instead of the cluster's."),
@@ -144,10 +143,31 @@ _CONNECTION = (
 )
 
 
+def _context(*, several: bool) -> Callable[[F], F]:
+    more = " Repeatable: each is a cluster to work on." if several else ""
+    return click.option(
+        "--context",
+        metavar="NAME",
+        type=Word(),
+        multiple=several,
+        help=f"The kubeconfig context; the current one by default.{more}",
+    )
+
+
+def connections(command: F) -> F:
+    """The same as `connection` with --context more than once: `fleet_options` makes of that what it takes."""
+    return _connect(command, several=True)
+
+
 def connection(command: F) -> F:
     """--kubeconfig, --context, --cluster, --user, -s, --token, --as, --as-group, --as-uid, --request-timeout."""
+    return _connect(command, several=False)
+
+
+def _connect(command: F, *, several: bool) -> F:
     command = _bundle("connection", _connection, _CONNECTION_PARAMS)(command)
-    for option in reversed(_CONNECTION):
+    kubeconfig, *others = _CONNECTION
+    for option in (*reversed(others), _context(several=several), kubeconfig):
         command = option(command)
     # kubectl has it, and some people give it everywhere.
     refused = click.option(
@@ -170,6 +190,9 @@ def _connection(*, request_timeout: float, **words: Any) -> Connection:  # noqa:
 def connection_of(params: dict[str, Any]) -> Connection:
     """The connection that a command line names so far, for its completion."""
     taken = {field: params.get(name) for field, name in _CONNECTION_PARAMS.items()}
+    context = taken["context"]
+    if isinstance(context, tuple):  # of several clusters the first one
+        taken["context"] = next(iter(context), None)
     return _connection(**taken | {"as_groups": taken["as_groups"] or ()})
 
 

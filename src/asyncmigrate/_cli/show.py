@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -11,7 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncmigrate._cli.output_options import Format, OutputOptions
+from asyncmigrate._observers.by_cluster import ByCluster, Prefixed
 from asyncmigrate._observers.display import Display
+from asyncmigrate._observers.fleet_live import FleetLive
 from asyncmigrate._observers.lines import Lines, Quiet
 from asyncmigrate._observers.live import Live
 from asyncmigrate._observers.looking import Looking
@@ -27,11 +31,13 @@ from asyncmigrate._output.consoles import (
 )
 from asyncmigrate._output.documents import as_yaml, check_writable, error_json, write_document
 from asyncmigrate._output.droppable import droppable_json, droppable_lines, droppable_names
+from asyncmigrate._output.fleet import fleet_sheet
 from asyncmigrate._output.grid import wrapped
 from asyncmigrate._output.report_json import result_json
 from asyncmigrate._output.sheet import Sheet, plain_lines
 from asyncmigrate._output.tables import page, plan_sheet, sheet_of
 from asyncmigrate._results.droppable import Droppable
+from asyncmigrate._results.fleet import FleetReport
 from asyncmigrate._results.plan import Plan
 from asyncmigrate._results.report import Report
 
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
     from asyncmigrate._cluster.cluster import Cluster
     from asyncmigrate._observers.logs import Logs
 
-Result = Plan | Report | Droppable
+Result = Plan | Report | FleetReport | Droppable
 
 _KUBECTL_NAME = "customresourcedefinition.apiextensions.k8s.io/"  # as `kubectl get crd -o name` prints it
 
@@ -73,6 +79,19 @@ class Show:
         """What to show while it lasts: logs where asked for, else a live display, or lines off a terminal."""
         return self._at(cluster) or (Live(self._err) if can_redraw(sys.stderr) else Lines(self._err))
 
+    def fleet_display(self, clusters: Sequence[str]) -> Display:
+        """The same for several clusters at once: a row for each, or lines and logs that name them."""
+        logs = self._logs() if self.options.verbose and not self.options.quiet else None
+        if logs is None and not self.options.quiet and can_redraw(sys.stderr):
+            return FleetLive(self._err, clusters)
+        return ByCluster(partial(self._of_cluster, logs), None if logs or self.options.quiet else self._err)
+
+    def _of_cluster(self, logs: Logs | None, name: str) -> Display:
+        if logs is not None:
+            return logs.for_cluster(name)
+        console = Prefixed(self._err, name)
+        return Quiet(console) if self.options.quiet else Lines(console)
+
     def looking(self, cluster: Cluster) -> Display:
         """The same for what takes many requests and has no progress to show."""
         return self._at(cluster) or Looking(self._err)
@@ -102,7 +121,7 @@ class Show:
 
     def _readable(self, result: Result, *, drop: bool, check: bool) -> None:
         """Print a result for people, and for tools that take lines."""
-        if self.options.format.is_for_ci and not isinstance(result, Droppable):
+        if self.options.format.is_for_ci and not isinstance(result, Droppable | FleetReport):
             click.echo(_for_ci(self.options.format, result, check=check))
         elif self.options.format is Format.NAME:
             for name in _names(result):
@@ -110,15 +129,15 @@ class Show:
         elif isinstance(result, Droppable):
             self._droppable(result)
         else:
-            sheet = sheet_of(result, drop=drop)
+            sheet = fleet_sheet(result, drop=drop) if isinstance(result, FleetReport) else sheet_of(result, drop=drop)
             if is_terminal(sys.stdout):
                 self._table(console_for(sys.stdout, self._color), sheet)
             else:
                 self._lines(sheet)
 
-    def plan_to_confirm(self, plan: Plan) -> None:
+    def plan_to_confirm(self, plan: Plan | FleetReport) -> None:
         """The plan as a table on stderr, for whoever is asked there."""
-        self._table(self._err, plan_sheet(plan))
+        self._table(self._err, plan_sheet(plan) if isinstance(plan, Plan) else fleet_sheet(plan))
 
     def note(self, words: str) -> None:
         """Say something on stderr that is neither result nor warning."""
@@ -220,7 +239,9 @@ def _error_for_ci(form: Format, message: str, reason: str) -> str:
 
 
 def _names(result: Result) -> list[str]:
-    """What -o name prints: CRDs as kubectl names them, or the versions that can be dropped."""
+    """What -o name prints: CRDs as kubectl names them, clusters, or the versions that can be dropped."""
     if isinstance(result, Droppable):
         return droppable_names(result)
+    if isinstance(result, FleetReport):
+        return [cluster.name for cluster in result.clusters]
     return [f"{_KUBECTL_NAME}{crd.name}" for crd in result.crds]

@@ -12,7 +12,7 @@ from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate.errors import UsageError
-from asyncmigrate.events import Observer
+from asyncmigrate.events import ClusterEvent, Event, Observer
 
 if TYPE_CHECKING:
     from asyncmigrate._observers.event_file import EventFile
@@ -72,6 +72,21 @@ class Watching:
         if self._metrics is not None:
             found.append(self._metrics.add(in_flight))
         return found
+
+    def fleet_observer(self, in_flight: Callable[[str], int]) -> Observer:
+        """One observer of several clusters, each by its context."""
+        found: dict[str, list[Observer]] = {}
+
+        def watch(event: Event) -> None:
+            if not isinstance(event, ClusterEvent):
+                return
+            name = event.cluster
+            if name not in found:
+                found[name] = self.observers_of(name, lambda: in_flight(name))
+            for observer in found[name]:
+                observer(event.event)
+
+        return watch
 
     def _open_events(self, path: str) -> None:
         from asyncmigrate._observers.event_file import EventFile  # noqa: PLC0415 -- only where asked for

@@ -211,6 +211,11 @@ class Cluster:
         return self._opened.traffic.in_flight if self._opened is not None else 0
 
     @property
+    def is_open(self) -> bool:
+        """It is open: entered, and not left yet."""
+        return self._opened is not None
+
+    @property
     def context(self) -> str:
         return self.opened.context
 

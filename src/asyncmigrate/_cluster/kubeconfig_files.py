@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -94,7 +95,7 @@ class Source:
         """
         if self._given is not None:
             return merge(GIVEN, [(_parse(dict(self._given), GIVEN), "")])
-        files = [(_parse(_load(self._bytes(path), path), path), os.path.dirname(path)) for path in self._paths]  # noqa: PTH120 -- of a str
+        files = [(_file_of(self._bytes(path), path), os.path.dirname(path)) for path in self._paths]  # noqa: PTH120 -- of a str
         return merge(os.pathsep.join(self._paths), files)
 
     def _bytes(self, path: str) -> bytes:
@@ -119,6 +120,12 @@ def _paths(given: str | os.PathLike[str] | None) -> list[str]:
         named = [DEFAULT_KUBECONFIG]
     expanded = dict.fromkeys(os.path.expanduser(n) for n in named if n)  # noqa: PTH111 -- of a str
     return [path for path in expanded if os.path.lexists(path)]
+
+
+@lru_cache(maxsize=8)
+def _file_of(data: bytes, path: str) -> _File:
+    """A file by what is in it: the contexts of a fleet are all in the same few, which may take seconds to parse."""
+    return _parse(_load(data, path), path)
 
 
 def _load(data: bytes, path: str) -> object:

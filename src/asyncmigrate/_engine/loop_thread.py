@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
+
+T = TypeVar("T")
+_LAST_SECONDS = 5.0  # for what runs to end in good order when the calling thread is interrupted
+
+
+class LoopEndedError(Exception):
+    """The event loop is there no more."""
 
 
 class LoopThread:
@@ -23,6 +32,32 @@ class LoopThread:
         self._thread.start()
         self.portal = self._started.result()
         self.ident = self._thread.ident
+
+    def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run it in the thread, and wait; what interrupts the wait ends it, too.
+
+        Raises:
+            LoopEndedError: the event loop has ended.
+        """
+        ended = Event()
+
+        async def body() -> T:
+            try:
+                return await function()
+            finally:
+                ended.set()
+
+        try:
+            future = self.portal.start_task_soon(body)
+        except RuntimeError as error:
+            raise LoopEndedError(str(error)) from error
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                ended.wait(_LAST_SECONDS)
+            raise
 
     def stop(self) -> None:
         """Cancel what it runs, and wait until it has ended."""

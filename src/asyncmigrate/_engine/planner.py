@@ -19,7 +19,7 @@ from asyncmigrate._engine.preflight import Preflight
 from asyncmigrate._engine.session import Session, Tries
 from asyncmigrate._engine.tasks import in_thread, open_tasks
 from asyncmigrate._manifests.given import Manifests
-from asyncmigrate._manifests.reader import Found, Reader
+from asyncmigrate._manifests.reader import Found, Reader, reader_of
 from asyncmigrate._model import CRD, CRDPage
 from asyncmigrate._options import PlanOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
@@ -105,7 +105,7 @@ async def plan(
     wanted = crd_names(names)
     if wanted and selector:
         raise UsageError("names and a selector exclude each other")
-    reader = None if manifests is None else Reader(manifests, recursive=recursive)
+    reader = None if manifests is None else reader_of(manifests, recursive=recursive)
     async with cluster.in_use("plan"), session.pool.crew(), open_tasks() as tasks:
         planner = _Planner(session, options, tasks, wanted, parse_selector(selector))
         if reader is not None:

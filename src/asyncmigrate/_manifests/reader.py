@@ -99,5 +99,36 @@ class Reader:
             yield from (Found(crd, origin) for crd in parsed.crds)
 
 
+class ReadOnce:
+    """Manifests that are read to the end once, for several plans: standard input has no second time.
+
+    Blocking, as a Reader.
+
+    Raises:
+        ManifestError, UsageError: as a Reader.
+    """
+
+    def __init__(self, manifests: Manifests, *, recursive: bool = False) -> None:
+        reader = Reader(manifests, recursive=recursive)
+        self._found: list[Found] = []
+        while batch := reader.next_batch():
+            self._found += batch
+        reader.check_any()
+
+    def again(self) -> Reader:
+        """A reader of what was found."""
+        return _Again(self._found)
+
+
+class _Again(Reader):
+    def __init__(self, found: list[Found]) -> None:
+        super().__init__(())
+        self._found = iter(found)
+
+
+def reader_of(manifests: Manifests | ReadOnce, *, recursive: bool) -> Reader:
+    return manifests.again() if isinstance(manifests, ReadOnce) else Reader(manifests, recursive=recursive)
+
+
 def _folder_below(source: Text | Place) -> str:
     return "" if isinstance(source, Text) else folder_left_out(source.path, recursive=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from rich.console import Console
 
@@ -33,10 +34,16 @@ def _was_worked_on(report: CRDReport) -> bool:
     return stale and (report.outcome is not Outcome.SKIPPED or report.objects.listed > 0)
 
 
+class Printer(Protocol):
+    """Where lines go: a console, or one that names a cluster."""
+
+    def print(self, line: str, /) -> None: ...
+
+
 class Lines(Plain):
     """Prints lines that stay."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Printer | Console) -> None:
         self._console = console
         self._tally = Tally()
         self._next = time.monotonic() + _LINE_SECONDS
@@ -75,7 +82,7 @@ class Lines(Plain):
 class Quiet(Plain):
     """Prints only what is a warning."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Printer | Console) -> None:
         self._console = console
 
     def __call__(self, event: Event) -> None:

@@ -6,16 +6,13 @@ What it draws is laid out for the width that the terminal has at that moment: ba
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.live import Live as Redrawn
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from asyncmigrate._observers.bars import bar_line, named_bar
+from asyncmigrate._observers.on_screen import OnScreen
 from asyncmigrate._observers.tally import Tally
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
@@ -34,32 +31,16 @@ from asyncmigrate.events import (
 )
 
 _ROWS = 8  # CRDs shown at a time
-_BAR_CELLS = 24
-_LEAST_BAR_CELLS = 8
-_DRAWN_A_SECOND = 8
 _LINES_ABOVE = 4  # of the CRDs, and of what stays free below them
 
 
-class Live:
-    """A few lines that are redrawn in place, below lines that stay."""
+class Live(OnScreen):
+    """What one plan or run does."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._tally = Tally()
         self._screen = _Screen(self._tally)
-        # Standard output may be a pipe, and rich would print on the console what is written there meanwhile.
-        self._redrawn = Redrawn(
-            self._screen, console=console, transient=True, refresh_per_second=_DRAWN_A_SECOND, redirect_stdout=False
-        )
-
-    def __enter__(self) -> Self:
-        self._redrawn.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._redrawn.stop()
+        super().__init__(console, self._screen)
 
     def __call__(self, event: Event) -> None:
         self._tally(event)
@@ -86,11 +67,6 @@ class Live:
         self._screen.remove(report.name)
         if report.outcome in {Outcome.INCOMPLETE, Outcome.FAILED, Outcome.BLOCKED}:
             self._say(f"{report.name}: {report.outcome}: {report.message}", "yellow")
-
-    def _say(self, said: str, style: str = "") -> None:
-        """Print above the display."""
-        for line in wrapped(Text(clean(said), style), self._console.width):
-            self._console.print(line)
 
 
 class _Screen:
@@ -123,46 +99,14 @@ class _Screen:
         tally = self._tally
         if not tally.stale:
             if tally.decisions:
-                yield _bar_line("plan", None, "", width)
+                yield bar_line("plan", None, "", width)
                 yield from wrapped(Text(f"  {tally.decided}"), width)
             return
         done, total = tally.done.total(), tally.total.total()
-        yield _bar_line("run", (done, total) if total else None, tally.failures, width, style="bold red")
+        yield bar_line("run", (done, total) if total else None, tally.failures, width, style="bold red")
         yield from wrapped(Text(f"  {', '.join(tally.running)}"), width)
         names = max((cell_len(clean(crd)) for crd in shown), default=0)
         for crd in shown:
-            yield _crd_line(clean(crd), (tally.done[crd], tally.total[crd]), names, width)
-
-
-def _bar_line(begin: str, done: tuple[int, int] | None, end: str, width: int, *, style: str = "") -> RenderableType:
-    room = width - cell_len(begin) - 1 - (cell_len(end) + 1 if end else 0)
-    bar = _bar(done, max(_LEAST_BAR_CELLS, min(_BAR_CELLS, room)))
-    return _beside(Text(begin), bar, Text(end, style))
-
-
-def _crd_line(name: str, done: tuple[int, int], names: int, width: int) -> RenderableType:
-    """A CRD's name, its bar, and its counts; where there is no room first the bar goes, then the end of the name."""
-    counts = f"{words.number(done[0])} of {words.number(done[1])}"
-    room = width - 2 - names - 1 - cell_len(counts) - 1
-    if room >= _LEAST_BAR_CELLS:
-        padded = Text(f"  {set_cell_size(name, names)}")
-        return _beside(padded, _bar(done, min(_BAR_CELLS, room)), Text(counts))
-    left = width - 2 - 1 - cell_len(counts)
-    if cell_len(name) > left:
-        name = set_cell_size(name, max(0, left - 1)) + "…"
-    return Text(f"  {name} {counts}")
-
-
-def _bar(done: tuple[int, int] | None, width: int) -> ProgressBar:
-    """A bar; one that just moves where the end is not known."""
-    if done is None:
-        return ProgressBar(total=None, width=width, pulse=True)
-    return ProgressBar(total=done[1], completed=done[0], width=width)
-
-
-def _beside(*parts: RenderableType) -> Table:
-    line = Table.grid(padding=(0, 1, 0, 0))
-    for _ in parts:
-        line.add_column(no_wrap=True)
-    line.add_row(*parts)
-    return line
+            done, total = tally.done[crd], tally.total[crd]
+            counts = f"{words.number(done)} of {words.number(total)}"
+            yield named_bar(clean(crd), (done, total), counts, names, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import time
@@ -53,6 +54,12 @@ class Logs(Plain):
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr), processors=[structlog.processors.add_log_level, _timed, *shown]
         ).bind(**where)
+
+    def for_cluster(self, name: str) -> Logs:
+        """The same, with a cluster's context on each line."""
+        found = copy.copy(self)
+        found._log = self._log.bind(context=name)  # noqa: SLF001 -- its own
+        return found
 
     def __call__(self, event: Event) -> None:
         log = self._log.bind(time=event.time)

@@ -30,8 +30,9 @@ def grid(sheet: Sheet, width: int, *, wide: bool = False) -> list[Text]:
     cells = [[row.cells[i] for i in shown] for row in rows]
     if wide:
         width = _NO_WIDTH
-    with_why = [*columns, _WHY] if any(r.why for r in rows) else columns
-    everything = [[*found, Cell(row.why)] for found, row in zip(cells, rows, strict=True)]
+    has_why = any(r.why for r in rows)
+    with_why = [*columns, _WHY] if has_why else columns
+    everything = [[*found, *([Cell(row.why)] if has_why else [])] for found, row in zip(cells, rows, strict=True)]
     if _width_of(with_why, everything) <= width:
         return list(_aligned(with_why, everything))
     room = width - _width_of(columns[1:], [found[1:] for found in cells]) - len(_GAP)  # for names

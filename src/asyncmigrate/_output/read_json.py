@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ from asyncmigrate._model import CRD, Version, Writer
 from asyncmigrate._output.names_in_results import problem_with
 from asyncmigrate._output.read_droppable import DroppableEntry
 from asyncmigrate._output.report_json import API_VERSION
+from asyncmigrate._results.fleet import ClusterError, ClusterResult, FleetReport
 from asyncmigrate._results.plan import Changes, CRDPlan, Decision, Plan, PolicyRule, SpecID
 from asyncmigrate._results.report import (
     CRDReport,
@@ -25,8 +26,14 @@ from asyncmigrate._results.report import (
 from asyncmigrate._results.unfinished import Progress
 from asyncmigrate.errors import UsageError
 
-_Result = TypeVar("_Result", Plan, Report)
-_COMMANDS = {"Plan": "asyncmigrate plan -o json", "Report": "asyncmigrate run -o json"}
+_Result = TypeVar("_Result", Plan, Report, FleetReport)
+_Code = Literal[0, 1, 2, 3, 4, 130]
+_WORDS = {"Plan": "plan", "Report": "report"}
+_COMMANDS = {
+    "Plan": "asyncmigrate plan -o json",
+    "Report": "asyncmigrate run -o json",
+    "FleetReport": "asyncmigrate run -o json with several contexts",
+}
 
 
 class _Decided(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
@@ -149,7 +156,16 @@ class _Whole(_Head, rename="camel", kw_only=True, frozen=True):
     retries: int = 0
 
 
-class _PlanObject(_Whole, rename="camel", kw_only=True, frozen=True):
+class _WithCRDs(_Whole, rename="camel", kw_only=True, frozen=True):
+    crds: tuple[_PlanEntry, ...] | tuple[_ReportEntry, ...]
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with its names; empty if nothing is."""
+        return next(filter(None, (entry.problem for entry in self.crds)), "")
+
+
+class _PlanObject(_WithCRDs, rename="camel", kw_only=True, frozen=True):
     crds: tuple[_PlanEntry, ...]
 
     @property
@@ -164,7 +180,7 @@ class _PlanObject(_Whole, rename="camel", kw_only=True, frozen=True):
         )
 
 
-class _ReportObject(_Whole, rename="camel", kw_only=True, frozen=True):
+class _ReportObject(_WithCRDs, rename="camel", kw_only=True, frozen=True):
     crds: tuple[_ReportEntry, ...]
     dry_run: bool = False
     interrupted: bool = False
@@ -183,8 +199,64 @@ class _ReportObject(_Whole, rename="camel", kw_only=True, frozen=True):
         )
 
 
+class _ClusterEntry(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    name: str
+    code: _Code | None = None
+    seconds: float = 0.0
+    message: str | None = None
+    error: ClusterError | None = None
+    plan: _PlanObject | None = None
+    report: _ReportObject | None = None
+
+    @property
+    def problem(self) -> str:
+        wrong = next((o.problem for o in (self.plan, self.report) if o is not None and o.problem), "")
+        return f"cluster {self.name!a}: {wrong}" if wrong else ""
+
+    @property
+    def result(self) -> ClusterResult:
+        return ClusterResult(
+            name=self.name,
+            code=self.code,
+            seconds=self.seconds,
+            message=self.message or "",
+            error=self.error,
+            plan=None if self.plan is None else self.plan.result,
+            report=None if self.report is None else self.report.result,
+        )
+
+
+class _FleetObject(_Head, rename="camel", kw_only=True, frozen=True):
+    code: _Code
+    clusters: tuple[_ClusterEntry, ...]
+    seconds: float = 0.0
+    dry_run: bool = False
+    interrupted: bool = False
+
+    @property
+    def problem(self) -> str:
+        return next(filter(None, (entry.problem for entry in self.clusters)), "")
+
+    @property
+    def result(self) -> FleetReport:
+        return FleetReport(
+            code=self.code,
+            clusters=tuple(c.result for c in self.clusters),
+            seconds=self.seconds,
+            dry_run=self.dry_run,
+            interrupted=self.interrupted,
+        )
+
+
+_OBJECTS: dict[str, type[_PlanObject | _ReportObject | _FleetObject]] = {
+    "Plan": _PlanObject,
+    "Report": _ReportObject,
+    "FleetReport": _FleetObject,
+}
+
+
 def read_result(text: str | bytes, kind: type[_Result], *, source: str = "the text") -> _Result:
-    """A Plan or a Report out of its JSON.
+    """A result out of its JSON.
 
     Raises:
         UsageError: it is no JSON, or something else, or has names in it that are no CRD's.
@@ -202,11 +274,11 @@ def read_result(text: str | bytes, kind: type[_Result], *, source: str = "the te
 
 def is_none_of(source: str, kind: type[_Result]) -> str:
     """How a message about it begins."""
-    return f"{source} is no {kind.__name__.lower()} of {_COMMANDS[kind.__name__]}"
+    return f"{source} is no {_WORDS.get(kind.__name__, kind.__name__)} of {_COMMANDS[kind.__name__]}"
 
 
 def converted(whole: object, kind: type[_Result], what: str) -> _Result:
-    """A Plan or a Report out of what JSON or YAML held; `what` begins the message if it is none.
+    """A result out of what JSON or YAML held; `what` begins the message if it is none.
 
     Raises:
         UsageError: it is something else, or has names in it that are no CRD's.
@@ -216,11 +288,11 @@ def converted(whole: object, kind: type[_Result], what: str) -> _Result:
         head = msgspec.convert(whole, _Head)
         if (head.api_version, head.kind) != (API_VERSION, wanted):
             raise UsageError(f"{what}: it is a {head.api_version} {head.kind}")
-        found = msgspec.convert(whole, _PlanObject) if kind is Plan else msgspec.convert(whole, _ReportObject)
+        found: _PlanObject | _ReportObject | _FleetObject = msgspec.convert(whole, _OBJECTS[wanted])
     except (msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"{what}: {error}") from error
-    if problem := next(filter(None, (entry.problem for entry in found.crds)), ""):
-        raise UsageError(f"{what}: {problem}")
-    result: Plan | Report = found.result
+    if found.problem:
+        raise UsageError(f"{what}: {found.problem}")
+    result: Plan | Report | FleetReport = found.result
     assert isinstance(result, kind)  # noqa: S101 -- for the type checker: chosen by `kind` above
     return result

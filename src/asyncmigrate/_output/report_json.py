@@ -6,29 +6,61 @@ from typing import Any
 
 from asyncmigrate._output.clean import as_json
 from asyncmigrate._output.droppable_fields import droppable_fields
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate._results.plan import CRDPlan, Plan, spec_id
 from asyncmigrate._results.report import CRDReport, Report
 
 API_VERSION = "asyncmigrate/v1"
 
 
-def result_json(result: Plan | Report) -> str:
-    """A Plan or a Report as one JSON object."""
-    return plan_json(result) if isinstance(result, Plan) else report_json(result)
-
-
-def plan_json(plan: Plan) -> str:
-    """A Plan as one JSON object."""
-    return _json("Plan", plan, [_crd_plan(c) for c in plan.crds])
+def result_json(result: Plan | Report | FleetReport) -> str:
+    """A result as one JSON object."""
+    if isinstance(result, FleetReport):
+        return as_json(_fleet(result))
+    return as_json(_plan(result) if isinstance(result, Plan) else _report(result))
 
 
 def report_json(report: Report) -> str:
     """A Report as one JSON object."""
-    return _json("Report", report, [_crd_report(c) for c in report.crds])
+    return as_json(_report(report))
 
 
-def _json(kind: str, result: Plan | Report, crds: list[dict[str, Any]]) -> str:
-    whole = {
+def _plan(plan: Plan) -> dict[str, Any]:
+    return _whole("Plan", plan, [_crd_plan(c) for c in plan.crds])
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return _whole("Report", report, [_crd_report(c) for c in report.crds])
+
+
+def _fleet(fleet: FleetReport) -> dict[str, Any]:
+    """Each cluster has the Plan or the Report of today in it, as it is."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "FleetReport",
+        "code": int(fleet.code),
+        "seconds": round(fleet.seconds, 3),
+        "clusters": [_cluster(c) for c in fleet.clusters],
+        "dryRun": fleet.dry_run,
+        "interrupted": fleet.interrupted,
+    }
+
+
+def _cluster(result: ClusterResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "tried": result.tried,
+        "code": None if result.code is None else int(result.code),
+        "seconds": round(result.seconds, 3),
+        "message": result.message or None,
+        "error": result.error,
+        "plan": None if result.plan is None else _plan(result.plan),
+        "report": None if result.report is None else _report(result.report),
+    }
+
+
+def _whole(kind: str, result: Plan | Report, crds: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
         "apiVersion": API_VERSION,
         "kind": kind,
         "context": result.context,
@@ -38,7 +70,6 @@ def _json(kind: str, result: Plan | Report, crds: list[dict[str, Any]]) -> str:
         "requests": result.requests,
         "retries": result.retries,
     } | ({"dryRun": result.dry_run, "interrupted": result.interrupted} if isinstance(result, Report) else {})
-    return as_json(whole)
 
 
 def _crd_plan(crd: CRDPlan) -> dict[str, Any]:

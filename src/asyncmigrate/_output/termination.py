@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from asyncmigrate._output import words
 from asyncmigrate._output.clean import clean
 from asyncmigrate._output.droppable import droppable_lines
+from asyncmigrate._output.fleet import ended_line, fleet_line
 from asyncmigrate._results.droppable import Droppable
+from asyncmigrate._results.fleet import FleetReport
 from asyncmigrate._results.plan import Decision, Plan
 from asyncmigrate._results.report import CRDReport, Outcome, Report
 from asyncmigrate._rules.decisions.safe_text import cut
@@ -29,7 +31,7 @@ _STUCK = (Decision.FAILED, Decision.BLOCKED)
 
 
 def termination_message(code: int, result: object = None, error: str = "") -> str:
-    """At most 4,096 bytes of UTF-8: first the outcome, by exit code, then a line for each CRD that is not done.
+    """At most 4,096 bytes of UTF-8: first the outcome, by exit code, then a line for each CRD or cluster that is not done.
 
     `result` is what was shown, if anything; `error` the error that the command ended with.
     """
@@ -58,6 +60,8 @@ def _fitting(first: str, lines: list[str]) -> list[str]:
 def _counts(result: object) -> list[str]:
     if isinstance(result, Report):
         return [words.report_line(result)]
+    if isinstance(result, FleetReport):
+        return [fleet_line(result)]
     return [words.plan_line(result)] if isinstance(result, Plan) else []
 
 
@@ -68,6 +72,8 @@ def _lines(result: object) -> Iterator[str]:
     elif isinstance(result, Plan):
         for decision in _STUCK:
             yield from (f"{c.name}: {c.decision}: {c.reason}: {c.message}" for c in result.by_decision(decision))
+    elif isinstance(result, FleetReport):
+        yield from (ended_line(c) for c in result.clusters if not c.ok)
     elif isinstance(result, Droppable):
         yield from (line.plain for line in droppable_lines(result))
 
