@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 import msgspec
 
-from asyncmigrate._cli import options
+from asyncmigrate._cli import options, shard_options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output
@@ -147,6 +147,7 @@ def plan(
     help="Retry only what an earlier run left undone. REPORT is that run's -o json output.",
 )
 @options.state
+@shard_options.shard
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @output
 @options.connection
@@ -166,6 +167,7 @@ def run(
     skip_blocked: bool,
     retry_failed: str | None,
     state: options.StateOptions,
+    shard: tuple[int, int] | None,
     yes: bool,
     show: OutputOptions,
     connection: options.Connection,
@@ -181,6 +183,8 @@ def run(
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
     if clean_only and managed_fields == "keep":
         raise click.UsageError("--clean-only moves managedFields, and --managed-fields keep excludes that")
+    excluded = {"dry_run": rehearse, "retry_failed": retry_failed is not None}
+    shard_options.check(shard, state, rewrite_all=rewrite_all, clean_only=clean_only, **excluded)
     how = RunOptions(
         dry_run=rehearse,
         max_in_flight=max_in_flight,
@@ -190,6 +194,7 @@ def run(
         rewrite_all=rewrite_all,
         managed_fields=ManagedFields(managed_fields),
         skip_blocked=skip_blocked,
+        shard=shard,
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))

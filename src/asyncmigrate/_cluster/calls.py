@@ -141,10 +141,20 @@ class Calls:
         return page
 
     async def list_page(
-        self, resource: Resource, *, current: str, token: str = "", limit: int, within: float | None = None
+        self,
+        resource: Resource,
+        *,
+        current: str,
+        token: str = "",
+        limit: int,
+        shard: str = "",
+        within: float | None = None,
     ) -> Page:
-        """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`."""
-        query = page_query(limit=limit, token=token)
+        """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`.
+
+        `shard` asks for the objects of one shard; a server that does not know that lists all of them.
+        """
+        query = page_query(limit=limit, token=token, shardSelector=shard)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
         answer = await self._send(request, f"list {resource.crd}", within, crd=resource.crd)
         return objects.page(answer, current)
@@ -239,6 +249,10 @@ class Calls:
     async def get(self, target: str, doing: str, *, accept: str = "application/json") -> bytes:
         """Get what another module has a decoder for."""
         return await self._send(Request("GET", target, {"Accept": accept}), doing)
+
+    async def send(self, request: Request, doing: str) -> bytes:
+        """Send what another module makes and reads."""
+        return await self._send(request, doing)
 
     async def minor_version(self) -> int:
         """The server's minor version: 37 for Kubernetes v1.37.2."""
