@@ -8,14 +8,22 @@ import msgspec
 
 from asyncmigrate.testing import _convert, _crds, _lists, _managed, _scale
 from asyncmigrate.testing._admit import admit
-from asyncmigrate.testing._bodies import check, check_applied, decoded
+from asyncmigrate.testing._bodies import check, check_applied, check_name, decoded
 from asyncmigrate.testing._call import Call
 from asyncmigrate.testing._managed import Entries
 from asyncmigrate.testing._objects import Object, decode, encode, mark_deleted, prepare_create, prepare_update
 from asyncmigrate.testing._owners import Owners
 from asyncmigrate.testing._patches import Change
 from asyncmigrate.testing._state import CRDS, State
-from asyncmigrate.testing._status import StatusError, already_exists, conflict, internal_error, invalid, not_found
+from asyncmigrate.testing._status import (
+    StatusError,
+    about,
+    already_exists,
+    conflict,
+    internal_error,
+    invalid,
+    not_found,
+)
 from asyncmigrate.testing._store import Entry as Stored
 
 
@@ -48,6 +56,8 @@ class Api:
         if crd is not None:
             unconvertible = self._state.faults.unconvertible_objects
             [obj] = await _convert.read([obj], crd, call.collection.version, unconvertible)
+        elif plain := call.collection.plain:
+            obj = plain.shown(obj, call.collection.api_version)
         return entry, obj
 
     async def _stored_form(self, call: Call, obj: Object) -> bytes:
@@ -55,6 +65,8 @@ class Api:
         if crd is not None:
             unconvertible = self._state.faults.unconvertible_objects
             [obj] = await _convert.write([obj], crd, _crds.storage_version(crd), unconvertible)
+        elif plain := call.collection.plain:
+            obj = plain.to_store(obj)
         return encode(obj)
 
     def _render(self, call: Call, obj: Object) -> Object:
@@ -86,6 +98,8 @@ class Api:
                 chunk.objects = await _convert.read(chunk.objects, c.crd, c.version, unconvertible)
             except _convert.UnconvertibleError as error:
                 raise internal_error(_corrupt(prefix, error)) from error
+        elif c.plain is not None:
+            chunk.objects = [c.plain.shown(o, c.api_version) for o in chunk.objects]
         return _lists.render(chunk, kind=c.list_kind, api_version=c.api_version, accept=call.accept)
 
     async def create(self, call: Call, body: Any) -> Object:  # noqa: ANN401 -- a request body
@@ -102,13 +116,16 @@ class Api:
     ) -> Object:
         """Store a new object; `applied` are the entries that it has by an apply."""
         c, at = call.collection, self._state.clock.stamp()
+        if c.namespaced and (body.get("metadata") or {}).get("namespace", call.namespace) != call.namespace:
+            why = "the namespace of the provided object does not match the namespace sent on the request"
+            raise StatusError("BadRequest", why)
         if c.namespaced and self._state.store.get(f"/registry/namespaces/{call.namespace}") is None:
             raise not_found("", "namespaces", call.namespace)
-        obj = prepare_create(body, c.kind, has_status=c.has_status, at=at)
+        obj = prepare_create(body, c.kind, has_status=c.has_status, at=at, has_generation=c.plain is None)
         meta = obj["metadata"]
         if c.namespaced:
             meta["namespace"] = call.namespace
-        check(c, obj, is_new=True)
+        check(c, obj, None)
         call = msgspec.structs.replace(call, name=meta["name"])
         if applied is None:
             await self._owners.update(call, obj, _crds.EMPTY if c is CRDS else {}, body_entries or [{}])
@@ -124,10 +141,16 @@ class Api:
             meta["resourceVersion"] = str(self._state.store.put(call.key, data))
         return self._render(call, obj)
 
-    async def replace(self, call: Call, body: Any) -> Object:  # noqa: ANN401 -- a request body
+    async def replace(self, call: Call, body: Any) -> tuple[bool, Object]:  # noqa: ANN401 -- a request body
+        """Put an object in the place of another; tells whether that has made it, which some kinds allow."""
+        plain = call.collection.plain
         if call.subresource != "scale":
             body = decoded(call.collection, body)
-        return await self._write(call, lambda _: body)
+        if plain is not None:
+            check_name(call, body)
+            if plain.creates_on_update and self._state.store.get(call.key) is None:
+                return True, await self.create(call, body)
+        return False, await self._write(call, lambda _: body)
 
     async def patch(self, call: Call, change: Change) -> Object:
         """Change an object as a patch asks, which is made of what its endpoint shows."""
@@ -162,11 +185,17 @@ class Api:
             body, applied = await self._changed(call, old, change)
             sent = (body.get("metadata") or {}).get("managedFields")
             patched = patched or applied is not None
-            new = prepare_update(body, old, c.kind, part=call.subresource, has_status=c.has_status, patched=patched)
+            new = prepare_update(
+                *(body, old, c.kind),
+                part=call.subresource,
+                has_status=c.has_status,
+                patched=patched,
+                has_generation=c.plain is None,
+            )
             await self._own(call, new, old, sent, applied)
             if call.subresource != "status":
                 # As in the API server: the status endpoint checks nothing, and validation sees storedVersions.
-                check(c, new, is_new=False)
+                check(c, new, old)
             if c is CRDS:
                 at = self._state.clock.stamp()
                 _crds.settle(new, at=at, spec_changed=call.subresource != "status")
@@ -187,7 +216,9 @@ class Api:
             body = change(old)
             _managed.check_form((body.get("metadata") or {}).get("managedFields") if isinstance(body, dict) else None)
         body = decoded(call.collection, body)
-        if not (body.get("metadata") or {}).get("resourceVersion"):
+        plain = call.collection.plain
+        guarded = plain is None or not plain.updates_unconditionally
+        if guarded and not (body.get("metadata") or {}).get("resourceVersion"):
             kind = call.collection.kind
             why = [("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")]
             raise invalid(kind.group, kind.plural, call.name, why)
@@ -239,7 +270,7 @@ class Api:
             if not call.dry_run:
                 self._remove(call)
             kind = call.collection.kind
-            details = {"name": call.name, "group": kind.group, "kind": kind.plural, "uid": old["metadata"]["uid"]}
+            details = about(kind.group, kind.plural, call.name) | {"uid": old["metadata"]["uid"]}
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
     def _remove(self, call: Call) -> None:

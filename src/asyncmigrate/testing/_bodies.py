@@ -20,6 +20,8 @@ def decoded(collection: Collection, body: Any) -> Object:  # noqa: ANN401 -- a r
     if collection.crd is not None:
         return pruned(obj, collection.crd, collection.version)
     obj.setdefault("kind", collection.kind.kind)
+    if collection.plain is not None:
+        return collection.plain.decoded(obj, collection.kind)
     if collection is CRDS:
         _crds.fill_in(obj)
     elif collection is WEBHOOKS:
@@ -27,9 +29,12 @@ def decoded(collection: Collection, body: Any) -> Object:  # noqa: ANN401 -- a r
     return obj
 
 
-def check(collection: Collection, obj: Object, *, is_new: bool) -> None:
+def check(collection: Collection, obj: Object, old: Object | None) -> None:
+    """Check an object that is about to be stored; `old` is None where there was none."""
     if collection is CRDS:
-        _crds.validate(obj, is_new=is_new)
+        _crds.validate(obj, is_new=old is None)
+    elif collection.plain is not None:
+        collection.plain.validate(obj, old, collection.kind)
     elif collection is WEBHOOKS:
         _admission.validate(obj)
 
@@ -40,6 +45,23 @@ def check_applied(call: Call, obj: Object) -> None:
     The API server holds all that is written against the schema; this one just what an apply can leave, which makes null
     of what it has taken all fields of.
     """
+    check_name(call, obj)
+    c = call.collection
+    name = call.name
+    if found := list(_nulls(obj, c.type_of(c.api_version), "")):
+        causes = [{"reason": "FieldValueTypeInvalid", "message": _null(*where), "field": where[0]} for where in found]
+        text = ", ".join(f"{field}: {_null(field, kind)}" for field, kind in found)
+        text = text if len(causes) == 1 else f"[{text}]"
+        kind = c.kind
+        raise StatusError(
+            "Invalid",
+            f'{kind.kind}.{kind.group} "{name}" is invalid: {text}',
+            details=about(kind.group, kind.kind, name) | {"causes": causes},
+        )
+
+
+def check_name(call: Call, obj: Object) -> None:
+    """Check that a body is about the object that the URL names."""
     meta = obj.get("metadata") or {}
     name = meta.get("name")
     if (meta.get("namespace") or call.namespace) != call.namespace:
@@ -51,17 +73,6 @@ def check_applied(call: Call, obj: Object) -> None:
     if name != call.name:
         raise StatusError(
             "BadRequest", f"the name of the object ({name}) does not match the name on the URL ({call.name})"
-        )
-    c = call.collection
-    if found := list(_nulls(obj, c.type_of(c.api_version), "")):
-        causes = [{"reason": "FieldValueTypeInvalid", "message": _null(*where), "field": where[0]} for where in found]
-        text = ", ".join(f"{field}: {_null(field, kind)}" for field, kind in found)
-        text = text if len(causes) == 1 else f"[{text}]"
-        kind = c.kind
-        raise StatusError(
-            "Invalid",
-            f'{kind.kind}.{kind.group} "{name}" is invalid: {text}',
-            details=about(kind.group, kind.kind, name) | {"causes": causes},
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from asyncmigrate.testing._objects import Object
-from asyncmigrate.testing._state import BUILT_IN, NAMESPACES, Collection, State
+from asyncmigrate.testing._state import BUILT_IN, CORE, Collection, State
 
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
@@ -25,7 +25,7 @@ def at(path: str, state: State) -> Object | None:
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["api", "v1"]:
-            return _resources("v1", [_resource(NAMESPACES)])
+            return _resources("v1", [_resource(c) for c in CORE])
         case ["apis"]:
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(_groups(state).values())}
         case ["apis", group]:

@@ -18,13 +18,14 @@ from asyncmigrate.testing._api import Api
 from asyncmigrate.testing._call import Call
 from asyncmigrate.testing._faults import Fault, Target
 from asyncmigrate.testing._objects import Object
-from asyncmigrate.testing._state import NAMESPACES, Collection, State
+from asyncmigrate.testing._state import Collection, State
 from asyncmigrate.testing._status import StatusError, timeout
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_MAX_BODY = 3 * 1024 * 1024  # MaxRequestBodyBytes in k8s.io/apiserver's pkg/server/config.go
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
@@ -39,6 +40,17 @@ class Seen(msgspec.Struct, frozen=True):
     code: int
     user: str
     by: str = ""
+
+
+def request_of(
+    message: Any,  # noqa: ANN401 -- aiohttp's own
+    payload: Any,  # noqa: ANN401
+    protocol: Any,  # noqa: ANN401
+    writer: Any,  # noqa: ANN401
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """A request of aiohttp's, that may be as large as one to an API server."""
+    return web.BaseRequest(message, payload, protocol, writer, task, task.get_loop(), client_max_size=_MAX_BODY)
 
 
 class Front:
@@ -77,6 +89,10 @@ class Front:
         except StatusError as error:
             response = _json(error.code, error.body, _headers(error))
             code = error.code
+        except web.HTTPRequestEntityTooLarge:
+            why = f"Request entity too large: limit is {_MAX_BODY}"
+            response = _json(413, StatusError("RequestEntityTooLarge", why).body)
+            code = response.status
         except _NoSuchPathError:
             code = 404
             response = web.Response(status=code, text="404 page not found\n")
@@ -146,7 +162,8 @@ class Front:
             case "create":
                 return 201, await self._api.create(call, _json_of(body))
             case "update":
-                return 200, await self._api.replace(call, _json_of(body))
+                made, result = await self._api.replace(call, _json_of(body))
+                return 201 if made else 200, result
             case "patch":
                 return await self._patch(call, request.content_type, body)
             case "delete":
@@ -166,11 +183,12 @@ class Front:
         namespace = ""
         found: Collection | None = None
         rest: list[str] = []
-        if parts[:3] == ["api", "v1", "namespaces"]:
-            found, rest = NAMESPACES, parts[3:]
-        elif parts[:1] == ["apis"] and len(parts) > 3:  # noqa: PLR2004 -- group, version, and something in them
+        if parts[:1] == ["api"]:
+            parts = ["apis", "", *parts[1:]]
+        if parts[:1] == ["apis"] and len(parts) > 3:  # noqa: PLR2004 -- group, version, and something in them
             group, version, *rest = parts[1:]
-            if rest[0] == "namespaces" and len(rest) > 2:  # noqa: PLR2004 -- its name, and something in it
+            own = () if group else ("status", "finalize")  # subresources of namespaces
+            if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in own:  # noqa: PLR2004 -- its name, and more
                 namespace, rest = rest[1], rest[2:]
             found = self._state.collection(group, version, rest[0])
             rest = rest[1:]

@@ -15,6 +15,7 @@ from asyncmigrate.testing._status import StatusError, conflict, invalid
 Object = dict[str, Any]
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_MAX_NAME = 253
 _SERVER_OWNED = (
     *("uid", "creationTimestamp", "generation", "resourceVersion", "managedFields"),
     *("deletionTimestamp", "deletionGracePeriodSeconds"),
@@ -75,30 +76,41 @@ class Kind(msgspec.Struct, frozen=True):
     kind: str
 
 
-def prepare_create(obj: Object, kind: Kind, *, has_status: bool, at: str) -> Object:
+def prepare_create(obj: Object, kind: Kind, *, has_status: bool, at: str, has_generation: bool = True) -> Object:
     obj = copy.deepcopy(obj)
     meta = obj["metadata"] = _known(obj.get("metadata"))
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"] + uuid4().hex[:5]
-    if not _NAME.fullmatch(meta.get("name", "")):
+    if not meta.get("name"):
+        raise invalid(
+            kind.group, kind.kind, "", [("metadata.name", "Required value: name or generateName is required")]
+        )
+    if not _NAME.fullmatch(meta["name"]) or len(meta["name"]) > _MAX_NAME:
         raise invalid(
             kind.group,
             kind.kind,
-            meta.get("name", ""),
-            [("metadata.name", "Invalid value: a lowercase RFC 1123 subdomain")],
+            meta["name"],
+            [("metadata.name", f'Invalid value: "{meta["name"]}": a lowercase RFC 1123 subdomain')],
         )
     if meta.get("resourceVersion"):
         raise StatusError("BadRequest", "resourceVersion should not be set on objects to be created")
     for field in _SERVER_OWNED:
         meta.pop(field, None)
-    meta |= {"uid": str(uuid4()), "creationTimestamp": at, "generation": 1}
+    meta |= {"uid": str(uuid4()), "creationTimestamp": at} | ({"generation": 1} if has_generation else {})
     if has_status:
         obj.pop("status", None)
     return obj
 
 
 def prepare_update(
-    new: Object, old: Object, kind: Kind, *, part: str = "", has_status: bool, patched: bool = False
+    new: Object,
+    old: Object,
+    kind: Kind,
+    *,
+    part: str = "",
+    has_status: bool,
+    patched: bool = False,
+    has_generation: bool = True,
 ) -> Object:
     """Keep what a writer may not touch, and raise the generation where the spec changed.
 
@@ -116,7 +128,7 @@ def prepare_update(
     if has_status:
         new.pop("status", None)
         new |= {"status": old["status"]} if "status" in old else {}
-    if _but_metadata(new, has_status=has_status) != _but_metadata(old, has_status=has_status):
+    if has_generation and _but_metadata(new, has_status=has_status) != _but_metadata(old, has_status=has_status):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return new
 
@@ -163,7 +175,5 @@ def _but_metadata(obj: Object, *, has_status: bool) -> Object:
 def mark_deleted(obj: Object, *, at: str) -> Object:
     """The object as it waits for its finalizers: a deletion counts as a change of what is wanted."""
     meta = obj["metadata"]
-    return obj | {
-        "metadata": meta
-        | {"deletionTimestamp": at, "deletionGracePeriodSeconds": 0, "generation": meta.get("generation", 0) + 1}
-    }
+    counted = {"generation": meta["generation"] + 1} if meta.get("generation") else {}
+    return obj | {"metadata": meta | {"deletionTimestamp": at, "deletionGracePeriodSeconds": 0} | counted}

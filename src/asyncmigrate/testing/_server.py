@@ -15,7 +15,7 @@ from aiohttp import web
 
 from asyncmigrate.testing._access import EVERYTHING, Rule, User
 from asyncmigrate.testing._faults import Faults
-from asyncmigrate.testing._front import Front, Seen
+from asyncmigrate.testing._front import Front, Seen, request_of
 from asyncmigrate.testing._objects import Object
 from asyncmigrate.testing._state import NAMESPACES, State
 from asyncmigrate.testing._store import Store
@@ -33,7 +33,7 @@ class ApiServer:
     """An API server on a free loopback port, for as long as the `async with` block lasts. It starts empty.
 
     It serves CRDs, the custom resources that they define, ValidatingWebhookConfigurations, whose webhooks it asks, and
-    ValidatingAdmissionPolicies, which it just keeps.
+    ValidatingAdmissionPolicies, ConfigMaps, Events and Leases, which it just keeps.
     A request is served to its end by the CRD as it was when the request began: a write that takes its time is stored
     in the old storage version, though that has moved meanwhile. Objects are pruned by the schemas of the versions that
     they are stored, read and written in. managedFields have an entry for each manager, with the fields that it set;
@@ -54,7 +54,9 @@ class ApiServer:
         self._users = {ADMIN_TOKEN: User("admin", EVERYTHING, ("system:masters", "system:authenticated"))}
         self._front = Front(self._state, self._users)
         # A request whose client has gone ends where it is, as one whose context is cancelled does in Go.
-        self._server = web.Server(self._front.serve, handler_cancellation=True, access_log=None)
+        self._server = web.Server(
+            self._front.serve, request_factory=request_of, handler_cancellation=True, access_log=None
+        )
         self._runner: web.ServerRunner | None = None
         self.faults: Faults = self._state.faults
         self.requests: list[Seen] = self._front.requests

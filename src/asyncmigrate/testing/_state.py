@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate.testing import _admission, _crds, _managed, _types
+from asyncmigrate.testing import _admission, _crds, _managed, _plain, _types
 from asyncmigrate.testing._faults import Faults
 from asyncmigrate.testing._managed import Writer
 from asyncmigrate.testing._objects import Clock, Kind, Object, decode, encode, prepare_create, prepare_update
+from asyncmigrate.testing._plain import Plain
 from asyncmigrate.testing._status import already_exists
 from asyncmigrate.testing._store import Store
 from asyncmigrate.testing._types import Type
@@ -35,6 +36,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     namespaced: bool = False
     has_status: bool = False
     crd: Any = None
+    plain: Plain | None = None
 
     @property
     def resource(self) -> str:
@@ -52,6 +54,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, subresource: str = "") -> bool:
         # The status is served where a version does not have it too: a write through it changes what it can.
+        if self.plain:
+            return not subresource
         return subresource in {"", "status"} or (subresource == "scale" and self.scale is not None)
 
     def type_of(self, api_version: str) -> Type:
@@ -84,8 +88,32 @@ POLICIES = Collection(
     prefix=f"/registry/{_POLICY.plural}/",
     list_kind=f"{_POLICY.kind}List",
 )
-BUILT_IN = (WEBHOOKS, POLICIES, CRDS)
-_BUILT_IN = {(c.kind.group, c.version, c.kind.plural): c for c in BUILT_IN}
+
+
+def _kept(group: str, version: str, plural: str, kind: str, plain: Plain) -> Collection:
+    return Collection(
+        kind=Kind(group, plural, kind),
+        api_version=f"{group}/{version}" if group else version,
+        prefix=f"/registry/{plural}/",
+        list_kind=f"{kind}List",
+        namespaced=True,
+        plain=plain,
+    )
+
+
+CORE = (
+    NAMESPACES,
+    _kept("", "v1", "configmaps", "ConfigMap", _plain.CONFIG_MAPS),
+    _kept("", "v1", "events", "Event", _plain.EVENTS),
+)
+BUILT_IN = (
+    WEBHOOKS,
+    POLICIES,
+    CRDS,
+    _kept("events.k8s.io", "v1", "events", "Event", _plain.NEW_EVENTS),
+    _kept("coordination.k8s.io", "v1", "leases", "Lease", _plain.LEASES),
+)
+_BUILT_IN = {(c.kind.group, c.version, c.kind.plural): c for c in (*CORE, *BUILT_IN)}
 
 
 class State:
@@ -113,7 +141,7 @@ class State:
         return [decode(entry.data, entry.revision) for _, entry in found if entry.data]
 
     def collection(self, group: str, version: str, plural: str) -> Collection | None:
-        """What `/apis/<group>/<version>/<plural>` serves now; None where nothing does."""
+        """What `/apis/<group>/<version>/<plural>` serves now (`/api/v1/<plural>`: no group); None: nothing."""
         if built_in := _BUILT_IN.get((group, version, plural)):
             return built_in
         crd = self.crd(f"{plural}.{group}")

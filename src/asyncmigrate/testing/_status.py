@@ -13,6 +13,7 @@ CODES = {
     "AlreadyExists": 409,
     "Conflict": 409,
     "Expired": 410,
+    "RequestEntityTooLarge": 413,
     "UnsupportedMediaType": 415,
     "Invalid": 422,
     "TooManyRequests": 429,
@@ -63,7 +64,12 @@ class StatusError(Exception):
 
 
 def about(group: str, kind: str, name: str) -> dict[str, Any]:
-    return {"name": name, "group": group, "kind": kind}
+    return {k: v for k, v in (("name", name), ("group", group), ("kind", kind)) if v}
+
+
+def _of(group: str, resource: str) -> str:
+    """A resource or kind as messages name it: with its group, if it has one."""
+    return f"{resource}.{group}" if group else resource
 
 
 def internal_error(why: str) -> StatusError:
@@ -76,18 +82,19 @@ def timeout(why: str, details: dict[str, Any] | None = None) -> StatusError:
 
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
-    return StatusError("NotFound", f'{plural}.{group} "{name}" not found', details=about(group, plural, name))
+    return StatusError("NotFound", f'{_of(group, plural)} "{name}" not found', details=about(group, plural, name))
 
 
 def already_exists(group: str, plural: str, name: str) -> StatusError:
-    return StatusError("AlreadyExists", f'{plural}.{group} "{name}" already exists', details=about(group, plural, name))
+    why = f'{_of(group, plural)} "{name}" already exists'
+    return StatusError("AlreadyExists", why, details=about(group, plural, name))
 
 
 def conflict(group: str, plural: str, name: str, why: str = "") -> StatusError:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     return StatusError(
         "Conflict",
-        f'Operation cannot be fulfilled on {plural}.{group} "{name}": {why}',
+        f'Operation cannot be fulfilled on {_of(group, plural)} "{name}": {why}',
         details=about(group, plural, name),
     )
 
@@ -98,5 +105,7 @@ def invalid(group: str, kind: str, name: str, causes: list[tuple[str, str]]) -> 
     text = ", ".join(f"{field}: {message}" for field, message in causes)
     text = text if len(causes) == 1 else f"[{text}]"
     return StatusError(
-        "Invalid", f'{kind}.{group} "{name}" is invalid: {text}', details=about(group, kind, name) | {"causes": listed}
+        "Invalid",
+        f'{_of(group, kind)} "{name}" is invalid: {text}',
+        details=about(group, kind, name) | {"causes": listed},
     )
