@@ -17,7 +17,7 @@ from asyncmigrate._state.content import Change, NotAState, State, decoded, encod
 from asyncmigrate.errors import APIError, ConflictError, ForbiddenError, NotFoundError, StateError
 
 PREFIX = "configmap:"
-MOST_BYTES = 1_000_000  # of the 1,048,576 that a ConfigMap may have
+MOST_BYTES = 800_000  # of the 1,048,576 that a ConfigMap may have: on the way its quotes are escaped
 _LABEL, _OURS = "app.kubernetes.io/managed-by", "asyncmigrate"
 _DATA = "state.json"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -84,19 +84,17 @@ class ConfigMapState:
         """See Store."""
         is_fresh = self._kept is None
         for _ in range(_TRIES):
-            kept = self._kept or await self._read()
-            after = fitting(change(kept.state), MOST_BYTES)
-            if after == kept.state:
-                self._kept = kept
-                if is_fresh:
+            try:
+                kept = self._kept or await self._read()
+                after = fitting(change(kept.state), MOST_BYTES)
+                if after == kept.state and is_fresh:
+                    self._kept = kept
                     return after
-            else:
-                try:
+                if after != kept.state:
                     self._kept = await self._write(kept, after)
-                except (ConflictError, NotFoundError):  # others wrote it, or took it away
-                    await anyio.sleep(random.uniform(0, _MOST_WAIT))  # noqa: S311 -- no secret
-                else:
                     return after
+            except (ConflictError, NotFoundError):  # others made it, wrote it, or took it away
+                await anyio.sleep(random.uniform(0, _MOST_WAIT))  # noqa: S311 -- no secret
             self._kept, is_fresh = None, True
         raise StateError(f"{self.name} was written by others each time: keep the state elsewhere")
 
