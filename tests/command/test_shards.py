@@ -24,7 +24,7 @@ CONFIGMAP = "/api/v1/namespaces/default/configmaps/asyncmigrate-shards"
 SHARDS = 4
 # Twenty thousand take some minutes: ASYNCMIGRATE_SHARDED_OBJECTS=20000 .venv/bin/python -m pytest -k four_processes -s
 OBJECTS = int(os.environ.get("ASYNCMIGRATE_SHARDED_OBJECTS", "2400"))
-BOUND = 90 + OBJECTS // 20  # seconds
+BOUND = 90 + OBJECTS // 6  # seconds, on a machine that has other things to do
 
 
 class Others:
@@ -55,7 +55,7 @@ class Others:
         while True:
             with anyio.CancelScope(shield=True):
                 await self._write_once(mine, part)
-            await anyio.sleep(0.02)
+            await anyio.sleep(max(0.02, len(mine) / 100_000))
 
     async def _write_once(self, mine: list[str], part: int) -> None:
         self.writes += 1

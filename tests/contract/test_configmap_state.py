@@ -17,6 +17,7 @@ from asyncmigrate._rules.safety.resume import Record
 from asyncmigrate._state.content import State, put_record
 from asyncmigrate._state.store import unchanged
 from asyncmigrate.errors import StateError
+from asyncmigrate.events import CRDStarted, Event, ObjectSettled, RunFinished, StateNotSaved
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import crd, obj
 from tests.command.runner import asyncmigrate
@@ -99,6 +100,30 @@ async def test_a_run_that_was_stopped_goes_on_by_it(embedded: EmbeddedBed) -> No
     report = await migrate(embedded)
     assert report.objects.proven >= 100
     assert report.objects.settled == 300
+
+
+@pytest.mark.usefixtures("leftovers")
+async def test_a_run_that_is_stopped_waits_two_seconds_at_most_for_it(embedded: EmbeddedBed) -> None:
+    await stale(embedded, 3)
+    embedded.server.faults.delay(30, verb="patch", name="w-0001")
+    seen: list[Event] = []
+    settled = anyio.Event()
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, CRDStarted):  # a record is to be saved
+            embedded.server.faults.delay(30, verb="patch", name=NAME)
+        if isinstance(event, ObjectSettled):
+            settled.set()
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: migrate(embedded, observers=watch))
+            await settled.wait()
+            began = anyio.current_time()
+            tasks.cancel_scope.cancel()
+    assert anyio.current_time() - began < 4  # two for it, and what a busy machine takes
+    assert [type(e) for e in seen[-2:]] == [StateNotSaved, RunFinished]
 
 
 @pytest.mark.usefixtures("leftovers")

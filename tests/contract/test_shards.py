@@ -249,6 +249,20 @@ async def test_a_state_that_cannot_be_kept_fails_a_shard(embedded: EmbeddedBed, 
     assert "is no asyncmigrate state file" in found[0].message
 
 
+async def test_what_is_kept_of_crds_that_are_done_is_dropped(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    """As of a CRD that others have trimmed while a shard of theirs came late."""
+    await stale(embedded, 3)
+    done = crd(embedded.group, "v1", "v1", plural="gadgets")
+    await embedded.apply_crd(done)
+    state = tmp_path / "state.json"
+    cluster_uid = (await embedded.http.get("/api/v1/namespaces/kube-system")).json()["metadata"]["uid"]
+    stray = {f"{cluster_uid}/gadgets.{embedded.group}/4": {"spec": "s"}}
+    state.write_text(json.dumps({"apiVersion": "asyncmigrate/v1", "kind": "State", "records": {}, "shards": stray}))
+    async with embedded.cluster() as cluster:
+        await run(cluster, await plan(cluster), settle=0, state=state)
+    await check_done(embedded, state)
+
+
 async def test_what_excludes_a_shard(embedded: EmbeddedBed, tmp_path: Path) -> None:
     async with embedded.cluster() as cluster:
         made = await plan(cluster)
