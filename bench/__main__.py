@@ -23,6 +23,7 @@ CHAPTERS = (
     "proven",
     "window",
     "many",
+    "shards",
     "live",
     "start",
     "embedded",

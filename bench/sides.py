@@ -34,6 +34,9 @@ async def ours(args: argparse.Namespace) -> dict[str, Any]:
         options["managed_fields"] = args.managed_fields
     if args.max_in_flight:
         options["max_in_flight"] = args.max_in_flight
+    if args.shard:
+        index, _, count = args.shard.partition("/")
+        options |= {"shard": (int(index), int(count)), "state": args.state}
     if args.proof_margin is not None:
         options["proof_margin"] = args.proof_margin
     async with Cluster.from_kubeconfig(args.kubeconfig) as cluster:
@@ -134,6 +137,8 @@ def parse() -> tuple[Callable[[argparse.Namespace], Awaitable[dict[str, Any]]], 
     migrating.add_argument("--max-in-flight", type=int)
     migrating.add_argument("--fixed", action="store_true", help="in flight, whatever the server makes of it")
     migrating.add_argument("--proof-margin", type=float)
+    migrating.add_argument("--shard", help="I/N")
+    migrating.add_argument("--state", help="that the shards share")
     migrating.add_argument("--settle", type=float, default=0.0)
     migrating.add_argument("--managed-fields", choices=["move", "keep"])
     looping = add(bare)

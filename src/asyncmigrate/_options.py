@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from asyncmigrate._rules.decisions.shard import Shard
 from asyncmigrate._rules.flow.retry_schedule import DEFAULT_POLICY, WEBHOOK_POLICY, RetryPolicy
 from asyncmigrate._rules.safety.move_age import SETTLE_SECONDS
 from asyncmigrate._rules.safety.proof import PROOF_MARGIN
@@ -94,6 +95,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
         settle: how many seconds ago a CRD's storage version must have moved before its objects are listed.
         proof_margin: seconds by which an object must have been written later than its CRD to need no rewriting.
         rewrite_all: rewrite every object, even if it is known to be in the storage version.
+        shard: the index and the number of shards, if the objects are divided among several processes.
         managed_fields: `move` the managedFields of objects to the storage version, or `keep` them as they are.
         record_events: record a Kubernetes Event about each CRD that was migrated, or could not be.
     """
@@ -106,6 +108,7 @@ class RunOptions(Options, frozen=True, kw_only=True):
     rewrite_all: bool = False
     managed_fields: ManagedFields = ManagedFields.MOVE
     record_events: bool = False
+    shard: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,6 +119,10 @@ class RunOptions(Options, frozen=True, kw_only=True):
             rate is None or (_is_number(rate) and rate > 0),
             f"rate is {rate!r}: it must be a number of objects a second, more than 0",
         )
+        if self.shard is not None:
+            Shard.of(self.shard)
+            _check(not self.dry_run, "a dry run has no shard: it writes nothing that others could go by")
+            _check(not self.rewrite_all, "rewrite_all and shard exclude each other: the last shard would rewrite all")
 
     @property
     def proves(self) -> bool:

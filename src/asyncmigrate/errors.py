@@ -97,7 +97,7 @@ class UsageError(MigrateError, ValueError):
 
 
 class StateError(MigrateError):
-    """The state file that a run is to keep cannot be read or written, or is something else."""
+    """The state that a run is to keep, a file or a ConfigMap, cannot be read or written, or is something else."""
 
 
 class ManifestError(MigrateError):

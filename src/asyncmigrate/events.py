@@ -108,7 +108,7 @@ class RunStarted(Event, frozen=True):
 
 
 class StateNotSaved(Event, frozen=True):
-    """The state file cannot be written: the run goes on, and could not be resumed. `error` says why."""
+    """The state cannot be written: the run goes on, and could not be resumed. `error` says why."""
 
     error: str
 

@@ -167,16 +167,17 @@ class Model:
         meta = {"resourceVersion": revision} | (
             {"continue": f"{revision}/{shown[-1]}"} if len(names) > len(shown) else {}
         )
-        items = [
-            {"metadata": {"namespace": "default", "name": n, "resourceVersion": str(self.objects[n][1])}} for n in shown
-        ]
+        items = [{"metadata": self._meta(n)} for n in shown]
         return 200, {"kind": "PartialObjectMetadataList", "metadata": meta, "items": items or None}
 
     def _get(self, name: str) -> tuple[int, dict[str, Any]]:
         if name not in self.objects:
             return 404, _missing(name)
-        meta = {"name": name, "namespace": "default", "resourceVersion": str(self.objects[name][1])}
-        return 200, {"kind": "PartialObjectMetadata", "metadata": meta}
+        return 200, {"kind": "PartialObjectMetadata", "metadata": self._meta(name)}
+
+    def _meta(self, name: str) -> dict[str, str]:
+        version = str(self.objects[name][1])
+        return {"namespace": "default", "name": name, "uid": f"uid-{name}", "resourceVersion": version}
 
     def _rewrite(self, name: str, happening: str) -> tuple[int, dict[str, Any]]:
         if happening == "conflict":

@@ -18,7 +18,7 @@ GROUP = "example.com"
 
 def test_the_keywords_are_those_of_run() -> None:
     assert [*RunKeywords.__annotations__] == [
-        p for p in inspect.signature(run).parameters if p not in {"cluster", "plan", "unfinished"}
+        p for p in inspect.signature(run).parameters if p not in {"cluster", "plan", "unfinished", "shard"}
     ]
 
 

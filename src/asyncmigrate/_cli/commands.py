@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import click
 import msgspec
@@ -20,8 +19,8 @@ from asyncmigrate._cli.watch_options import WatchOptions
 from asyncmigrate._cli.watching import Watching
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
-from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
+from asyncmigrate._engine.stores import check_file
 from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._manifests.given import Place
 from asyncmigrate._options import PlanOptions, RunOptions
@@ -46,7 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     allow_pruning: bool = False
     clean_only: bool = False
     ask: bool = False
-    state: Path | None = None
+    state: str | None = None
     unfinished: tuple[Unfinished, ...] | None = None
 
 
@@ -94,7 +93,7 @@ def run_command(
             return await watched(watching)
 
     async def watched(watching: Watching) -> Exit:
-        chosen, told = choice, msgspec.structs.replace(job, state=await state_file(state, show))
+        chosen, told = choice, msgspec.structs.replace(job, state=await state_of(state, show))
         if retry_failed is not None:
             left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
             if not left:
@@ -128,22 +127,22 @@ async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, 
         return await run_and_print(cluster, made, show, job, observers)
 
 
-async def state_file(state: StateOptions, show: Show) -> Path | None:
-    """The state file to use; the default one is done without where it cannot be used, with a word about it."""
+async def state_of(state: StateOptions, show: Show) -> str | None:
+    """The state to use; the default one is done without where it cannot be used, with a word about it."""
     if not state.kept:
         return None
     if state.file is not None:
-        return Path(state.file)
+        return state.file
     try:
         path = platformdirs.user_state_path("asyncmigrate") / "state.json"
-        await open_state(path)
+        await check_file(path)
     except RuntimeError:  # neither HOME nor a passwd entry, as in a container with a user ID of its own
         show.warning(words.not_saved("there is no home directory; give --state, or --no-state"))
         return None
     except StateError as error:
         show.warning(words.not_saved(str(error)))
         return None
-    return path
+    return str(path)
 
 
 async def run_and_print(cluster: Cluster, made: Plan, show: Show, job: Job, observers: Sequence[Observer] = ()) -> Exit:

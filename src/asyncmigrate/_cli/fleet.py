@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from asyncmigrate._cli.commands import PATIENCE, Job, ask, state_file
+from asyncmigrate._cli.commands import PATIENCE, Job, ask, state_of
 from asyncmigrate._cli.contexts import contexts_of, readable
 from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.fleet_options import FleetOptions
@@ -99,7 +99,7 @@ def fleet_run_command(
 
     async def watched(watching: Watching) -> Exit:
         clusters = await _open(fleet, connection, show, watching)
-        told = msgspec.structs.replace(job, state=await state_file(state, show))
+        told = msgspec.structs.replace(job, state=await state_of(state, show))
         left = None
         if retry_failed is not None:
             clusters, left = await _left(retry_failed, clusters, show)

@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 import msgspec
 
-from asyncmigrate._cli import event_options, in_cluster_options, options
+from asyncmigrate._cli import event_options, in_cluster_options, options, shard_options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.fleet_options import FleetOptions, connections
 from asyncmigrate._cli.front import SETTINGS, Front
@@ -162,6 +162,7 @@ def plan(
 )
 @options.state
 @event_options.events
+@shard_options.shard
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @watch
 @output
@@ -183,6 +184,7 @@ def run(
     retry_failed: str | None,
     state: options.StateOptions,
     events: bool,
+    shard: tuple[int, int] | None,
     yes: bool,
     watch: WatchOptions,
     show: OutputOptions,
@@ -202,6 +204,8 @@ def run(
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
     if clean_only and managed_fields == "keep":
         raise click.UsageError("--clean-only moves managedFields, and --managed-fields keep excludes that")
+    excluded = {"dry_run": rehearse, "retry_failed": retry_failed is not None}
+    shard_options.check(shard, state, rewrite_all=rewrite_all, clean_only=clean_only, **excluded)
     how = RunOptions(
         dry_run=rehearse,
         max_in_flight=max_in_flight,
@@ -212,6 +216,7 @@ def run(
         managed_fields=ManagedFields(managed_fields),
         skip_blocked=skip_blocked,
         record_events=events,
+        shard=shard,
         webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
@@ -219,7 +224,9 @@ def run(
         from asyncmigrate._cli.fleet import fleet_run_command  # noqa: PLC0415 -- the same
 
         sys.exit(
-            fleet_run_command(fleet, connection, choice, Show(show), watch, job, state=state, retry_failed=retry_failed)
+            fleet_run_command(
+                fleet, connection, choice, Show(show), job, watch=watch, state=state, retry_failed=retry_failed
+            )
         )
     sys.exit(run_command(connection, choice, Show(show), watch, job, state=state, retry_failed=retry_failed))
 

@@ -285,7 +285,7 @@ def _drop(name: str, version: str | None, files: tuple[str, ...], *, owners: boo
 
 
 class StateOptions(msgspec.Struct, frozen=True):
-    """Where to keep how far a run has got: a file, or by default the user's state folder; or nowhere."""
+    """Where to keep how far a run has got: a file or ConfigMap, or by default the user's state folder; or nowhere."""
 
     file: str | None
     kept: bool
@@ -298,9 +298,9 @@ def state(command: F) -> F:
         click.option("--no-state", is_flag=True, help="Keep no state: a killed run begins anew."),
         click.option(
             "--state",
-            metavar="FILE",
+            metavar="FILE|configmap:NS/NAME",
             help="Where to keep how far each CRD has got, so that a killed run goes on where it was; "
-            "by default in your state folder.",
+            "by default in your state folder. A ConfigMap serves pods, and shards on several machines.",
         ),
     ):
         command = option(command)

@@ -142,10 +142,20 @@ class Calls:
         return page
 
     async def list_page(
-        self, resource: Resource, *, current: str, token: str = "", limit: int, within: float | None = None
+        self,
+        resource: Resource,
+        *,
+        current: str,
+        token: str = "",
+        limit: int,
+        shard: str = "",
+        within: float | None = None,
     ) -> Page:
-        """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`."""
-        query = page_query(limit=limit, token=token)
+        """List objects' metadata: a page, with the managedFields that are not all in the apiVersion `current`.
+
+        `shard` asks for the objects of one shard; a server that does not know that lists all of them.
+        """
+        query = page_query(limit=limit, token=token, shardSelector=shard)
         request = Request("GET", f"{resource.path}?{query}", _LIST)
         answer = await self._send(request, f"list {resource.crd}", within, crd=resource.crd)
         return objects.page(answer, current)

@@ -10,8 +10,8 @@ import msgspec
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.fleet_work import Fleet, Members, Seen, members_of
 from asyncmigrate._engine.planner import crd_names, plan
-from asyncmigrate._engine.run_state import open_state
 from asyncmigrate._engine.runner import run
+from asyncmigrate._engine.stores import check_file, is_configmap
 from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._engine.upgrade import RunKeywords
 from asyncmigrate._manifests.given import Manifests
@@ -134,7 +134,7 @@ async def run_fleet(
         clean_only: only move managedFields.
         unfinished: what an earlier fleet left, as `FleetReport.unfinished` has it: of the clusters in it only that is
             done.
-        how: as in `run`; `state` may be one file for all clusters.
+        how: as in `run`; `state` may be one file for all clusters, or a ConfigMap that each of them has.
 
     Raises:
         UsageError: an argument makes no sense: a canary that is none of the clusters, say.
@@ -164,8 +164,8 @@ async def run_fleet(
         },
         left={name: tuple(some) for name, some in (unfinished or {}).items()},
     )
-    if state is not None and not options.dry_run:
-        await open_state(state)
+    if state is not None and not is_configmap(state) and not options.dry_run:
+        await check_file(state)
     fleet = Fleet(dict(members), rollout, work.run, work.code_of, observers=observers, dry_run=options.dry_run)
     fleet.known = {n: r for n, r in work.plans.items() if r.error is not None}
     return await fleet.go()

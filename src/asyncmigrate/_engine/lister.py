@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import msgspec
 
 from asyncmigrate._engine.crd_result import NOT_SERVED, Stopped, failed
 from asyncmigrate._engine.pool import Lane, LaneClosedError
@@ -10,6 +11,7 @@ from asyncmigrate._engine.retry import retry_after
 from asyncmigrate._engine.session import Session
 from asyncmigrate._model import CRD, Page
 from asyncmigrate._rules.decisions.page_cursor import PageCursor
+from asyncmigrate._rules.decisions.shard import Shard
 from asyncmigrate._rules.decisions.versions import list_versions
 from asyncmigrate._rules.errors.classify import Action, Operation, is_webhook_down
 from asyncmigrate._rules.flow.retry_schedule import Schedule
@@ -17,9 +19,14 @@ from asyncmigrate.errors import APIError, MigrateError
 
 
 class Lister:
-    """One list, from its first page to its last."""
+    """One list, from its first page to its last: of all objects, or of those of one shard.
 
-    def __init__(self, session: Session, crd: CRD, lane: Lane) -> None:
+    The server is asked for the shard's alone. One that filters does not say so (PartialObjectMetadataList lacks the
+    shardInfo of other lists), and most do not: what is others' is left out here.
+    """
+
+    def __init__(self, session: Session, crd: CRD, lane: Lane, shard: Shard | None = None) -> None:
+        self._shard = shard
         self._session = session
         self._crd = crd
         self._lane = lane
@@ -50,15 +57,18 @@ class Lister:
             return None
         self._cursor.got(page)
         self._isolating = Schedule()
-        return page
+        return page if self._shard is None else _of(self._shard, page)
 
     async def _ask(self) -> Page:
         session, cursor = self._session, self._cursor
         resource = self._crd.resource(cursor.version)
+        selector = self._shard.selector if self._shard else ""
 
         async def ask() -> Page:
             current = self._crd.storage_api_version
-            return await session.calls.list_page(resource, current=current, token=cursor.token, limit=cursor.limit)
+            return await session.calls.list_page(
+                resource, current=current, token=cursor.token, limit=cursor.limit, shard=selector
+            )
 
         doing = f"list {self._crd.name}"
         return await session.ask(
@@ -96,3 +106,9 @@ class Lister:
     def _where(self) -> str:
         last = self._cursor.last
         return f" (the first object that is not listed comes after {last})" if last else ""
+
+
+def _of(shard: Shard, page: Page) -> Page:
+    """The shard's objects; a server that says how many remain counts all shards' objects."""
+    remaining = None if page.remaining is None else page.remaining // shard.count
+    return msgspec.structs.replace(page, items=tuple(o for o in page.items if shard.owns(o.uid)), remaining=remaining)

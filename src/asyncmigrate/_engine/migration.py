@@ -16,6 +16,7 @@ from asyncmigrate._engine.pruning_count import PruningCount
 from asyncmigrate._engine.rewriter import Rewriter
 from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import Session
+from asyncmigrate._engine.shares import Share
 from asyncmigrate._engine.spec_watch import SpecWatch
 from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._engine.trimmer import Trimmer
@@ -26,10 +27,12 @@ from asyncmigrate._results.report import CRDReport, Outcome, TrimmedBy
 from asyncmigrate._results.unfinished import Progress, Unfinished
 from asyncmigrate._rules.decisions.decide import STALE
 from asyncmigrate._rules.decisions.page_cursor import PAGE_LIMIT
+from asyncmigrate._rules.decisions.shard import Shard
 from asyncmigrate._rules.decisions.versions import access_version
 from asyncmigrate._rules.decisions.writers import WriterTally
 from asyncmigrate._rules.safety.proof import bound_of, is_proven
 from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.shard_marks import Part
 from asyncmigrate._rules.safety.spec_changes import AFTER_OUTAGE, Effect, spec_change
 from asyncmigrate._rules.safety.stamps import stamp_of
 from asyncmigrate._rules.safety.trim import Trim, TrimDecision, decision_of
@@ -40,6 +43,11 @@ Proof = Callable[[ObjectRef, str], Settled | None]
 
 _PASSES = 3  # over the objects of a CRD that keeps changing; a guess: who changes it more often is at work on it
 _PASSES_AFTER_OUTAGES = 10  # each costs a list, and little more: what was rewritten is newer than the first one
+_ALL_DONE = "AllShardsDone"
+_LEFT = {
+    Part.NONE: TrimDecision(Trim.OTHERS, "OtherShard", "it has few objects, and all of them are another shard's"),
+    Part.DONE: TrimDecision(Trim.OTHERS, "ShardDone", "this shard's objects are done; the last shard to be done trims"),
+}
 _LOW = PAGE_LIMIT // 2  # fetch the next page when no more than so many objects of this one are left
 
 
@@ -71,6 +79,7 @@ class Migration:
         self._crd: CRD = plan.live
         self._options = options
         self._earlier = earlier
+        self._share = Share(session, state, Shard.of(options.shard) if options.shard else None)
         self._seen = 0.0  # when the CRD was first seen as it is, by our clock
         self._outages = 0  # that the session had seen when the list began
         self._since = ""  # the resource version of this run's first list, and the CRD as it was then
@@ -146,7 +155,7 @@ class Migration:
 
     def _may_go_on(self, passes: Counter[str]) -> bool:
         outages = passes[AFTER_OUTAGE.reason]
-        return outages < _PASSES_AFTER_OUTAGES and passes.total() - outages < _PASSES
+        return outages < _PASSES_AFTER_OUTAGES and passes.total() - outages - passes[_ALL_DONE] < _PASSES
 
     async def _begin_again(self, crd: CRD, why: str) -> None:
         """Prepare another list, from the CRD as it is now."""
@@ -158,6 +167,9 @@ class Migration:
         """Settle every object of one list, then trim if that is allowed."""
         watch = SpecWatch(self._session, self._crd, self._trimmer)
         try:
+            part = await self._share.part(self._crd, self._rewriter.lane)
+            if part in _LEFT:
+                return _LEFT[part]
             await watch.check()
             await self._wait_until_settled()
             await watch.check()
@@ -168,13 +180,26 @@ class Migration:
                     tasks.start_soon(watch.keep, self._rewriter)
                 await self._rewrite_all()
                 self._rewriter.tally.check_failures()
-                decision = await self._trimmer.trim(self._crd, self._confirm)
+                decision = await (self._trim() if self._share.range is None else self._leave_to_others())
                 tasks.cancel_scope.cancel()
                 return decision
         except SpecChanged as changed:
             return decision_of(changed.change, changed.fresh)
         except Stopped as stopped:
             return await self._explained(stopped)
+
+    async def _trim(self) -> TrimDecision:
+        return await self._trimmer.trim(self._crd, self._confirm)
+
+    async def _leave_to_others(self) -> TrimDecision:
+        """Our objects are settled. The last shard goes over all objects, and trims if that is allowed."""
+        if not await self._share.done(self._crd):
+            return _LEFT[Part.DONE]
+        fresh = await self._trimmer.fresh(self._plan.name)
+        change = spec_change(self._crd, fresh, wrote=True)
+        if change.effect is not Effect.NONE:
+            return decision_of(change, fresh)
+        return TrimDecision(Trim.AGAIN, _ALL_DONE, "all shards are done, and this one finishes", fresh)
 
     def _confirm(self, fresh: CRD | None) -> None:
         """After an outage all objects are listed again: a backup may have been put back."""
@@ -195,6 +220,8 @@ class Migration:
         reason, message = decision.reason, decision.message
         if decision.trim is Trim.GONE:
             self._state.forget(self._crd)
+            return CRDResult(Outcome.SKIPPED, reason, message)
+        if decision.trim is Trim.OTHERS:
             return CRDResult(Outcome.SKIPPED, reason, message)
         if decision.trim in {Trim.NO, Trim.AGAIN}:
             return CRDResult(Outcome.INCOMPLETE, reason, f"{message}; storedVersions is left as it is")
@@ -238,7 +265,7 @@ class Migration:
             await self._pruning.count(self._crd)
         age = self._age
         self._writers = WriterTally()
-        lister = Lister(self._session, self._crd, self._rewriter.lane)
+        lister = Lister(self._session, self._crd, self._rewriter.lane, self._share.range)
         proof: Proof | None = None
         while not lister.done:
             self._rewriter.check()

@@ -11,8 +11,9 @@ from anyio.abc import TaskGroup
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.crd_events import CRDEvents, recording
 from asyncmigrate._engine.migration import Migration
-from asyncmigrate._engine.run_state import RunState, open_state
+from asyncmigrate._engine.run_state import RunState
 from asyncmigrate._engine.session import Session
+from asyncmigrate._engine.stores import store_of
 from asyncmigrate._engine.tasks import open_tasks
 from asyncmigrate._options import ManagedFields, RunOptions
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
@@ -48,6 +49,7 @@ async def run(
     managed_fields: Literal["move", "keep"] = "move",
     record_events: bool = False,
     state: str | os.PathLike[str] | None = None,
+    shard: tuple[int, int] | None = None,
     retry_policy: RetryPolicy = _DEFAULTS.retry_policy,
     webhook_policy: RetryPolicy = _DEFAULTS.webhook_policy,
     observers: Iterable[Observer] | Observer = (),
@@ -84,7 +86,10 @@ async def run(
             `kubectl describe crd` shows; a dry run records none. Needs the rights to create and patch events in the
             namespace `default`. What cannot be recorded is an EventNotRecorded event, and changes nothing else.
         state: a file that keeps how far each CRD has got, so that a killed run goes on where it was; None keeps none.
-            Runs may share it.
+            `configmap:NAMESPACE/NAME` keeps it in a ConfigMap of the cluster. Runs may share it.
+        shard: `(index, count)`, from 0, if this run is one of several that divide the objects among them; all need the
+            same `state`. A CRD of more than a page is divided by its objects' uids; another is one shard's. The last
+            shard to be done goes over all objects, and trims. None, the default, does everything.
         retry_policy: how long to try again what can get better, 30 s by default for each object or call.
         webhook_policy: the same where a webhook does not answer, 150 s by default: certificates being rotated take
             60 to 90 s.
@@ -92,7 +97,7 @@ async def run(
 
     Raises:
         UsageError: the plan was made on another cluster, or a number makes no sense.
-        StateError: the state file cannot be used. Nothing has been written then.
+        StateError: the state cannot be used. Nothing has been written then.
     """
     if plan.server != cluster.server:
         raise UsageError(f"the plan was made on {plan.server}, and this cluster is {cluster.server}")
@@ -106,20 +111,34 @@ async def run(
         rewrite_all=rewrite_all,
         managed_fields=ManagedFields.of(managed_fields),
         record_events=record_events,
+        shard=shard,
         retry_policy=retry_policy,
         webhook_policy=webhook_policy,
     )
     if options.managed_fields is ManagedFields.KEEP and any(c.only_cleans for c in plan.crds):
         raise UsageError("the plan is to move managedFields (clean_only), which managed_fields='keep' excludes")
+    if shard is not None:
+        _check_shard(plan, state, unfinished)
     session = Session(cluster, options, observers=observers, rate=rate, contacted=True)
     stale = _to_migrate(plan, options)
-    file = await open_state(state) if state is not None and stale and not dry_run else None
+    store = store_of(state, session) if state is not None and stale and not dry_run else None
     left = None if unfinished is None else {u.name: u for u in unfinished}
-    run_state = RunState(session, file, settle=settle, resumes=left is not None)
+    run_state = RunState(session, store, settle=settle, resumes=left is not None)
     work = _Run(session, options, run_state, plan)
     work.take(stale, left)
     async with cluster.in_use("run"):
+        await run_state.load()
         return await work.go()
+
+
+def _check_shard(plan: Plan, state: object, unfinished: object) -> None:
+    """Refuse a shard that could not find the others, or that would find nothing of its own."""
+    if state is None:
+        raise UsageError("a shard needs a state that all shards share: a file, or configmap:NAMESPACE/NAME")
+    if unfinished is not None:
+        raise UsageError("unfinished and shard exclude each other: run a shard again to retry what failed in it")
+    if any(c.only_cleans for c in plan.crds):
+        raise UsageError("the plan is to move managedFields (clean_only), which is not divided among shards")
 
 
 def _to_migrate(plan: Plan, options: RunOptions) -> tuple[CRDPlan, ...]:
@@ -171,7 +190,7 @@ class _Run:
     async def _work(self, tasks: TaskGroup) -> None:
         if not self._migrations:
             return
-        await self._state.open()
+        await self._state.open(c.name for c in self._plan.by_decision(Decision.CURRENT))
         tasks.start_soon(self._state.keep)
         async with open_tasks() as migrations:
             for migration in self._migrations.values():

@@ -149,6 +149,21 @@ class Session:
         policy: RetryPolicy | None = None,
     ) -> T:
         """Make one call through the pool, again while its errors can get better; the waits hold no slot."""
+        return await self.again(
+            operation, lambda: self.pool.call(lane, call), doing=doing, crd=crd, on_retry=on_retry, policy=policy
+        )
+
+    async def again(
+        self,
+        operation: Operation,
+        call: Callable[[], Awaitable[T]],
+        *,
+        doing: str,
+        crd: str = "",
+        on_retry: Callable[[], None] = lambda: None,
+        policy: RetryPolicy | None = None,
+    ) -> T:
+        """The same past the pool."""
 
         def noted(attempt: Attempt) -> None:
             on_retry()
@@ -158,7 +173,7 @@ class Session:
             return isinstance(error, MigrateError) and self.classify(operation, error) is Action.RETRY
 
         return await retry(
-            lambda: self.pool.call(lane, call),
+            call,
             policy=policy or self.policies.choose,
             retry_on=worth_it,
             on_retry=noted,

@@ -31,7 +31,7 @@ _STUCK = (Decision.FAILED, Decision.BLOCKED)
 
 
 def termination_message(code: int, result: object = None, error: str = "") -> str:
-    """At most 4,096 bytes of UTF-8: first the outcome, by exit code, then a line for each CRD or cluster that is not done.
+    """At most 4,096 bytes of UTF-8: first the outcome, then a line for each CRD or cluster that is not done.
 
     `result` is what was shown, if anything; `error` the error that the command ended with.
     """

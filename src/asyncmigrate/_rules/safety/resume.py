@@ -76,3 +76,8 @@ def may_resume(record: Record, now: Record, *, settle: float) -> bool:
     """Tell whether `record` still speaks of the CRD that `now` is the record of, for a run that asks for `settle`."""
     same = msgspec.structs.replace(now, resource_version=record.resource_version, move_age=record.move_age) == record
     return same and record.move_age >= settle and not is_newer(record.resource_version, now.resource_version)
+
+
+def better(kept: Record | None, new: Record, *, settle: float) -> Record:
+    """Of the record that is kept and a new one, that which says more: the older list, if it still holds."""
+    return kept if kept is not None and may_resume(kept, new, settle=settle) else new

@@ -16,6 +16,7 @@ class Trim(Enum):
     AGAIN = auto()  # go over the objects once more
     GONE = auto()
     NO = auto()
+    OTHERS = auto()  # it is another shard's to do
 
 
 class TrimDecision(msgspec.Struct, frozen=True):
