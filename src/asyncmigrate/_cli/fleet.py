@@ -23,6 +23,7 @@ from asyncmigrate._engine.fleet_work import Member
 from asyncmigrate._engine.tasks import in_thread
 from asyncmigrate._manifests.given import Place
 from asyncmigrate._manifests.reader import ReadOnce
+from asyncmigrate._options import RunOptions
 from asyncmigrate._output.read_unfinished import read_fleet
 from asyncmigrate._results.fleet import FleetReport
 from asyncmigrate._results.unfinished import Unfinished
@@ -131,11 +132,16 @@ async def _run(fleet: FleetOptions, clusters: _Clusters, show: Show, job: Job, w
                 state=job.state,
                 **wanted,
                 observers=[display, last, clusters.watcher],
-                **msgspec.structs.asdict(job.options),
+                **_each(job.options),
             )
     finally:
         last.show(show)
     return last.code
+
+
+def _each(options: RunOptions) -> dict[str, Any]:
+    """What each run is told; a shard goes with one cluster, and is refused before this."""
+    return {name: value for name, value in msgspec.structs.asdict(options).items() if name != "shard"}
 
 
 class _Last:

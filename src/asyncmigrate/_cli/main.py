@@ -221,6 +221,8 @@ def run(
     )
     job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
     if fleet.is_fleet:
+        if shard is not None:
+            raise click.UsageError("a shard goes with one context: run the shards of each cluster by themselves")
         from asyncmigrate._cli.fleet import fleet_run_command  # noqa: PLC0415 -- the same
 
         sys.exit(
