@@ -9,15 +9,13 @@ from typing import NoReturn
 import click
 import msgspec
 
-from asyncmigrate._cli import event_options, in_cluster_options, options, shard_options
+from asyncmigrate._cli import in_cluster_options, options, run_options, shard_options
 from asyncmigrate._cli.completing import SHELLS, complete_types, kubectl_answer, script
 from asyncmigrate._cli.fleet_options import FleetOptions, connections
 from asyncmigrate._cli.front import SETTINGS, Front
 from asyncmigrate._cli.output_options import Format, OutputOptions, format_option, output, plain_output
 from asyncmigrate._cli.watch_options import WatchOptions, watch
 from asyncmigrate._options import ManagedFields, RunOptions
-
-_DEFAULTS = RunOptions()
 
 _EXITS = """\b
 Exit codes:
@@ -91,61 +89,7 @@ def plan(
 
 @main.command(epilog=_EXITS, context_settings=SETTINGS, short_help="Migrate every stale CRD.")
 @options.choice
-@click.option(
-    "--dry-run",
-    type=click.Choice(["none", "server"]),
-    default="none",
-    help="`server` rehearses: every write is sent with dryRun=All, and nothing changes.",
-)
-@click.option(
-    "--max-in-flight",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.max_in_flight,
-    show_default=True,
-    metavar="N",
-    help="Requests under way at once, over all CRDs; beside them at most half as many that get no answer for long.",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="N",
-    help="At most N objects a second, over all CRDs; as many as the server takes by default.",
-)
-@click.option(
-    "--settle",
-    type=options.Duration("no wait"),
-    default=f"{_DEFAULTS.settle:g}s",
-    show_default=True,
-    metavar="DURATION",
-    help="Wait until a CRD's storage version moved so long ago: writes that began before that may be stored in the old "
-    "version for up to 34 s. 0 only if nothing writes.",
-)
-@click.option(
-    "--proof-margin",
-    type=options.Duration("no margin"),
-    default=f"{_DEFAULTS.proof_margin:g}s",
-    show_default=True,
-    metavar="DURATION",
-    help="Skip objects that were written at least this long after their CRD last changed. Allows for slow API servers "
-    "and clock differences; never less than --settle.",
-)
-@click.option("--rewrite-all", is_flag=True, help="Rewrite every object, even if it is known to be current.")
-@click.option(
-    "--webhook-wait",
-    type=options.Duration("no retry"),
-    default=f"{_DEFAULTS.webhook_policy.max_seconds:g}s",
-    show_default=True,
-    metavar="DURATION",
-    help="How long to retry where a webhook does not answer; rotating its certificates takes 60 to 90 s. 0: no retry.",
-)
-@click.option(
-    "--managed-fields",
-    type=click.Choice(["move", "keep"]),
-    default=_DEFAULTS.managed_fields.value,
-    show_default=True,
-    help="Move managedFields entries to the storage version too, so that server-side apply still works once an old "
-    "version is dropped; or keep them.",
-)
+@run_options.how
 @click.option(
     "--clean-only",
     is_flag=True,
@@ -153,15 +97,11 @@ def plan(
 )
 @options.allow_pruning
 @click.option(
-    "--skip-blocked", is_flag=True, help="Migrate the other CRDs if some are blocked. Without this, nothing is written."
-)
-@click.option(
     "--retry-failed",
     metavar="REPORT",
     help="Retry only what an earlier run left undone. REPORT is that run's -o json output.",
 )
 @options.state
-@event_options.events
 @shard_options.shard
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @watch
@@ -170,20 +110,11 @@ def plan(
 def run(
     *,
     choice: options.CRDOptions,
-    dry_run: str,
-    max_in_flight: int,
-    rate: float | None,
-    settle: float,
-    proof_margin: float,
-    rewrite_all: bool,
-    managed_fields: str,
+    how: RunOptions,
     clean_only: bool,
-    webhook_wait: float,
     allow_pruning: bool,
-    skip_blocked: bool,
     retry_failed: str | None,
     state: options.StateOptions,
-    events: bool,
     shard: tuple[int, int] | None,
     yes: bool,
     watch: WatchOptions,
@@ -199,27 +130,15 @@ def run(
         raise click.UsageError(
             "--retry-failed takes its CRDs from the report: name none, and give no -f, -R, -l or --ignore-not-found"
         )
-    rehearse = dry_run == "server"
-    if not (yes or rehearse) and not (os.isatty(0) and os.isatty(2)):
+    asks = not (yes or how.dry_run)
+    if asks and not (os.isatty(0) and os.isatty(2)):
         raise click.UsageError("there is no terminal to ask on: give -y to go ahead, or --dry-run=server to rehearse")
-    if clean_only and managed_fields == "keep":
+    if clean_only and how.managed_fields is ManagedFields.KEEP:
         raise click.UsageError("--clean-only moves managedFields, and --managed-fields keep excludes that")
-    excluded = {"dry_run": rehearse, "retry_failed": retry_failed is not None}
-    shard_options.check(shard, state, rewrite_all=rewrite_all, clean_only=clean_only, **excluded)
-    how = RunOptions(
-        dry_run=rehearse,
-        max_in_flight=max_in_flight,
-        rate=rate,
-        settle=settle,
-        proof_margin=proof_margin,
-        rewrite_all=rewrite_all,
-        managed_fields=ManagedFields(managed_fields),
-        skip_blocked=skip_blocked,
-        record_events=events,
-        shard=shard,
-        webhook_policy=msgspec.structs.replace(_DEFAULTS.webhook_policy, max_seconds=webhook_wait),
-    )
-    job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=not (yes or rehearse))
+    excluded = {"dry_run": how.dry_run, "rewrite_all": how.rewrite_all, "retry_failed": retry_failed is not None}
+    shard_options.check(shard, state, clean_only=clean_only, **excluded)
+    how = msgspec.structs.replace(how, shard=shard)
+    job = Job(options=how, allow_pruning=allow_pruning, clean_only=clean_only, ask=asks)
     if fleet.is_fleet:
         if shard is not None:
             raise click.UsageError("a shard goes with one context: run the shards of each cluster by themselves")
