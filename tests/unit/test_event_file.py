@@ -16,8 +16,12 @@ import pytest
 from asyncmigrate import Decision, Outcome, Plan, events
 from asyncmigrate._observers.event_file import EventFile
 from asyncmigrate._observers.event_lines import Lines
+from asyncmigrate._results.fleet import ClusterError, ClusterResult, FleetReport
 from asyncmigrate.errors import UsageError
 from asyncmigrate.events import (
+    ClusterEvent,
+    ClusterFinished,
+    ClusterStarted,
     CRDDecided,
     CRDFinished,
     CRDRelisted,
@@ -25,6 +29,8 @@ from asyncmigrate.events import (
     CRDStarted,
     Event,
     EventNotRecorded,
+    FleetFinished,
+    FleetStarted,
     ManifestsRead,
     ObjectFailed,
     ObjectSettled,
@@ -41,6 +47,7 @@ from tests.unit.test_report import failure_of, plan_of, planned, report_of, repo
 
 NAME = "widgets.example.com"
 PLAN: Plan = plan_of(planned(Decision.STALE))
+UNREACHABLE = ClusterResult(name="prod", code=4, error=ClusterError(reason="Unreachable", message="no answer"))
 ONE_OF_EACH: tuple[Event, ...] = (
     ManifestsRead(3),
     RequestSent("GET", "/version", 200, 0.25),
@@ -58,6 +65,10 @@ ONE_OF_EACH: tuple[Event, ...] = (
     ObjectFailed(NAME, failure_of("w-2")),
     CRDFinished(reported(Outcome.MIGRATED, planned(Decision.STALE))),
     RunFinished(report_of(reported(Outcome.MIGRATED, planned(Decision.STALE)))),
+    FleetStarted(("prod", "test")),
+    ClusterStarted("prod"),
+    ClusterFinished(UNREACHABLE),
+    FleetFinished(FleetReport(clusters=(UNREACHABLE,), code=4, seconds=1.5)),
 )
 HEAD = ["apiVersion", "kind", "type", "time", "context"]
 
@@ -73,6 +84,7 @@ def line(event: Event) -> dict[str, Any]:
 def test_there_is_one_of_each_here() -> None:
     kinds = [getattr(events, name) for name in events.__all__]
     known = {k for k in kinds if isinstance(k, type) and issubclass(k, Event) and k is not Event}
+    known.remove(ClusterEvent)  # what it carries has a line, with the cluster's context
     assert {type(e) for e in ONE_OF_EACH} == known
 
 

@@ -582,4 +582,6 @@ async def test_an_error_keeps_kubernetes_status(api: respx.MockRouter, cluster: 
         await plan(cluster)
     status = caught.value.status
     assert (status.code, status.reason, status.details_kind) == (403, "Forbidden", "x")
-    assert str(caught.value) == "cannot list CRDs: 403 Forbidden: customresourcedefinitions is forbidden: User"
+    said, rule = str(caught.value).split("; ")
+    assert said == "cannot list CRDs: 403 Forbidden: customresourcedefinitions is forbidden: User"
+    assert rule.endswith("{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [list]}")

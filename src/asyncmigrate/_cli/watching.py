@@ -12,7 +12,7 @@ from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate.errors import UsageError
-from asyncmigrate.events import ClusterEvent, Event, Observer
+from asyncmigrate.events import ClusterEvent, ClusterFinished, ClusterStarted, Event, Observer
 
 if TYPE_CHECKING:
     from asyncmigrate._observers.event_file import EventFile
@@ -74,17 +74,25 @@ class Watching:
         return found
 
     def fleet_observer(self, in_flight: Callable[[str], int]) -> Observer:
-        """One observer of several clusters, each by its context."""
+        """One observer of several clusters, each by its context; what is about the fleet has none."""
         found: dict[str, list[Observer]] = {}
 
+        def tell(context: str, event: Event) -> None:
+            if context not in found:
+                found[context] = self.observers_of(context, lambda: in_flight(context))
+            for observer in found[context]:
+                observer(event)
+
         def watch(event: Event) -> None:
-            if not isinstance(event, ClusterEvent):
-                return
-            name = event.cluster
-            if name not in found:
-                found[name] = self.observers_of(name, lambda: in_flight(name))
-            for observer in found[name]:
-                observer(event.event)
+            match event:
+                case ClusterEvent(cluster=name, event=inner):
+                    tell(name, inner)
+                case ClusterStarted(cluster=name):
+                    tell(name, event)
+                case ClusterFinished(result=result):
+                    tell(result.name, event)
+                case _:
+                    tell("", event)
 
         return watch
 

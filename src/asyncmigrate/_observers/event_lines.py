@@ -17,6 +17,7 @@ import msgspec
 
 from asyncmigrate._output.clean import json_line
 from asyncmigrate._output.report_json import API_VERSION
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Outcome, Report
 from asyncmigrate.events import Event, RunStarted
@@ -142,6 +143,25 @@ def _report(report: Report) -> Fields:
     }
 
 
+def _cluster(result: ClusterResult) -> Fields:
+    return {
+        "code": result.code,
+        "reason": result.error.reason if result.error else "",
+        "message": result.error.message if result.error else result.message,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _fleet(report: FleetReport) -> Fields:
+    return {
+        "clusters": {c.name: c.code for c in report.clusters},
+        "code": report.code,
+        "seconds": round(report.seconds, 3),
+        "dryRun": report.dry_run,
+        "interrupted": report.interrupted,
+    }
+
+
 def _counts(words: type[StrEnum], found: Iterable[StrEnum]) -> dict[str, int]:
     counted = Counter(found)
     return {str(word): counted[word] for word in words}
@@ -152,5 +172,7 @@ _SHOWN: dict[type[Any], Callable[[Any], Fields]] = {
     CRDPlan: _crd_plan,
     CRDReport: _crd_report,
     Report: _report,
+    ClusterResult: _cluster,
+    FleetReport: _fleet,
     Failure: msgspec.structs.asdict,
 }
