@@ -23,12 +23,15 @@ from asyncmigrate._observers.measures import METRICS, RESULTS, Measures
 from asyncmigrate._observers.metrics import Metrics, last_success_in
 from asyncmigrate._observers.metrics_server import MetricsServer
 from asyncmigrate._observers.verbs import verb_of
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate.events import (
     CRDDecided,
     CRDFinished,
     CRDRelisted,
     CRDStarted,
     Event,
+    FleetFinished,
+    FleetStarted,
     ObjectFailed,
     ObjectSettled,
     PageListed,
@@ -195,6 +198,18 @@ def test_only_a_run_that_left_nothing_is_a_success(outcome: Outcome, how: dict[s
     assert found.get(LAST) == (1234.5 if counts else None)
     kept = Metrics(last_success=1000.0)
     assert values(played(RunFinished(report, time=1234.5), metrics=kept))[LAST] == (1234.5 if counts else 1000.0)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_fleet_succeeds_as_a_whole(code: int) -> None:
+    metrics = Metrics(last_success=1000.0)
+    about_all, one = metrics.add(lambda: 0), metrics.add(lambda: 0)
+    report = report_of(ended(Outcome.MIGRATED))
+    about_all(FleetStarted(("one", "other")))
+    one(RunFinished(report, time=2000.0))
+    clusters = (ClusterResult(name="one", code=0, report=report), ClusterResult(name="other", code=code))
+    about_all(FleetFinished(FleetReport(clusters=clusters, code=code, seconds=1.0), time=3000.0))
+    assert values(metrics)[LAST] == (1000.0 if code else 3000.0)
 
 
 def test_the_last_success_is_read_back() -> None:

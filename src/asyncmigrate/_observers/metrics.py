@@ -49,7 +49,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         clusters = list(self._clusters)
         decided = _sum(c.decisions for c in clusters)
-        last = max([self._last_success, *(c.last_success for c in clusters)])
+        succeeding = [c for c in clusters if c.is_of_fleet] or clusters
+        last = max([self._last_success, *(c.last_success for c in succeeding)])
         yield _counter(of.OBJECTS, _sum(c.objects for c in clusters))
         yield _gauge(of.REMAINING, _sum(c.remaining for c in clusters))
         yield _gauge(of.CRDS, {(str(d),): decided[str(d),] for d in Decision})
