@@ -184,7 +184,7 @@ async def test_logs_name_their_cluster(fleet: Fleet, tmp_path: Path) -> None:
     del fleet
     ended = await on_fleet(tmp_path, "plan", "--all-contexts", "-v")
     for name in NAMES:
-        assert any(f"cluster={name}" in line and "decided" in line for line in ended.err.splitlines())
+        assert any(f"context={name}" in line and "decided" in line for line in ended.err.splitlines())
 
 
 async def test_manifests_on_standard_input_are_for_all_clusters(fleet: Fleet, tmp_path: Path) -> None:
