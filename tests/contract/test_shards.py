@@ -184,6 +184,43 @@ async def test_a_spec_that_changes_between_shards(bed: Bed, tmp_path: Path) -> N
     await check_done(bed, state)
 
 
+async def move_there_and_back(bed: Bed) -> None:
+    for storage in ("v1", "v2"):
+        await bed.apply_crd(crd(bed.group, storage, "v1", "v2"))
+
+
+async def owner_first(bed: Bed) -> list[int]:
+    """Two shards: the one that a CRD of one page belongs to, and the other."""
+    uid = (await bed.live_crd(f"widgets.{bed.group}"))["metadata"]["uid"]
+    owner = Shard(0, 2).owner_of(uid)
+    return [owner, 1 - owner]
+
+
+async def test_a_crd_that_is_cut_stays_cut_when_its_objects_become_few(bed: Bed, tmp_path: Path) -> None:
+    """The shard that it would belong to has ended, and hears no more of it."""
+    manifest = await stale(bed)
+    state = tmp_path / "state.json"
+    owner, other = await owner_first(bed)
+    assert (await one(bed, state, owner, count=2)).reason == "ShardDone"
+    await move_there_and_back(bed)
+    for n in range(200):
+        (await bed.http.delete(bed.path(manifest, "v2", name=f"w-{n:04}"))).raise_for_status()
+    assert (await one(bed, state, other, count=2)).outcome is Outcome.MIGRATED
+    await check_done(bed, state)
+
+
+async def test_a_crd_that_is_whole_stays_whole_when_its_objects_become_many(bed: Bed, tmp_path: Path) -> None:
+    """The other shards have ended, and do no part of it."""
+    manifest = await stale(bed, 20)
+    state = tmp_path / "state.json"
+    owner, other = await owner_first(bed)
+    assert (await one(bed, state, other, count=2)).reason == "OtherShard"
+    await bed.create(manifest, *(obj(manifest, "v1", f"later-{n}") for n in range(OBJECTS)))
+    await move_there_and_back(bed)
+    assert (await one(bed, state, owner, count=2)).outcome is Outcome.MIGRATED
+    await check_done(bed, state)
+
+
 async def test_a_spec_that_changes_under_a_shard(embedded: EmbeddedBed, tmp_path: Path) -> None:
     await stale(embedded)
     state = tmp_path / "state.json"

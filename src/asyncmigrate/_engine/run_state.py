@@ -83,7 +83,7 @@ class RunState:
         """The resource version after which every object was written in the storage version.
 
         It is that of an earlier run whose record still holds, else `list_version`: that of the first page, listed when
-        the storage version had moved `age` seconds ago. None where the CRD does not say for certain when it was changed.
+        the storage version had moved `age` seconds ago. None where it is not certain when the CRD was changed.
         """
         now = self._session.calls.clock.now
         new = record_of(crd, self._scope, list_version, age, server_now=now)
