@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncmigrate import CRDReport, Outcome, TrimmedBy, plan, run
+from asyncmigrate import CRDReport, Outcome, RetryPolicy, TrimmedBy, plan, run
 from asyncmigrate._rules.decisions.shard import Shard
-from asyncmigrate.errors import UsageError
+from asyncmigrate.errors import APIError, UsageError
 from asyncmigrate.events import Event, ObjectSettled
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
@@ -168,6 +168,38 @@ async def test_an_object_that_turned_bad_meanwhile_stops_the_trim(embedded: Embe
     assert (found.outcome, found.objects.rewritten) == (Outcome.MIGRATED, OBJECTS)
     assert manifest["metadata"]["name"] == found.name
     await check_done(embedded, state)
+
+
+async def test_shards_call_the_cluster_the_same_though_it_does_not_answer_for_a_while(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    """Else the marks of one are not where the others look, each waits for the rest, and nobody trims."""
+    await stale(embedded)
+    state = tmp_path / "state.json"
+    embedded.server.faults.answer(500, verb="get", name="kube-system", times=7)
+    for index in range(SHARDS):
+        found = await one(embedded, state, index)
+    assert found.outcome is Outcome.MIGRATED
+    await check_done(embedded, state)
+
+
+async def test_a_shard_that_cannot_find_out_which_cluster_it_is_writes_nothing(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    await stale(embedded)
+    embedded.server.faults.answer(500, verb="get", name="kube-system")
+    async with embedded.cluster() as cluster:
+        made = await plan(cluster)
+        with pytest.raises(APIError, match="kube-system"):
+            await run(
+                cluster,
+                made,
+                settle=0,
+                shard=(0, 2),
+                state=tmp_path / "state.json",
+                retry_policy=RetryPolicy(max_seconds=0.5),
+            )
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1"}
 
 
 async def test_a_spec_that_changes_between_shards(bed: Bed, tmp_path: Path) -> None:
