@@ -161,6 +161,17 @@ async def test_writes_of_others_are_not_lost(bed: Bed) -> None:
 
 
 @pytest.mark.usefixtures("leftovers")
+async def test_very_many_writes_of_others_are_waited_for(embedded: EmbeddedBed) -> None:
+    """Hundreds of shards may end at once, and each of them may be in our way once."""
+    async with store(embedded) as (mine, sent):
+        await mine.update(put_record(record("a"), settle=45))
+        embedded.server.faults.answer(409, reason="Conflict", verb="patch", name=NAME, times=40)
+        await mine.update(put_record(record("b"), settle=45))
+        assert set((await kept(embedded))["records"]) == {"local/a", "local/b"}
+        assert sent.count("PATCH") == 42
+
+
+@pytest.mark.usefixtures("leftovers")
 async def test_one_write_is_one_request_and_what_changes_nothing_is_read_anew(bed: Bed) -> None:
     async with store(bed) as (mine, sent):
         await mine.update(put_record(record("a"), settle=45))

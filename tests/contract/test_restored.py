@@ -13,7 +13,7 @@ import pytest
 from asyncmigrate import Cluster, Outcome, Report, plan, run
 from asyncmigrate.events import CRDSettling, Event
 from tests.bed import real
-from tests.bed.bed import MERGE, Bed, EmbeddedBed, open_embedded, open_real
+from tests.bed.bed import CRDS, MERGE, Bed, EmbeddedBed, open_embedded, open_real
 from tests.bed.scenes import Manifest, crd, obj
 
 OBJECTS = 5
@@ -104,6 +104,53 @@ async def test_what_a_backup_brings_back_between_two_runs_is_rewritten(own_bed: 
     await bed.restore(saved)
     assert bed.stored_api_versions(name) == {"v1"}
     await grow(bed, manifest, 40)
+    report = await migrate(bed, unfinished=first.unfinished if how == "report" else None, state=state)
+    assert report.crds[0].outcome is Outcome.MIGRATED
+    assert bed.stored_api_versions(name) == {"v2"}
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("how", ["report", "state"])
+async def test_a_move_that_is_made_once_more_after_a_restore_is_told_beside_a_stamp_of_the_future(
+    own_bed: Bed, how: str, tmp_path: Path
+) -> None:
+    """A client has sent a time of 2099, which is the CRD's newest for ever: it does not tell the two moves apart."""
+    bed = own_bed
+    before = crd(bed.group, "v1", "v1", "v2")
+    await bed.apply_crd(before)
+    name = f"widgets.{bed.group}"
+    entry = {
+        "manager": "odd",
+        "operation": "Update",
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "time": "2099-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:metadata": {"f:labels": {"f:odd": {}}}},
+    }
+    path = f"{CRDS}/{name}"
+    (await bed.http.patch(path, json={"metadata": {"labels": {"odd": "1"}}}, headers=MERGE)).raise_for_status()
+    entries = (await bed.live_crd(name))["metadata"]["managedFields"]
+    patch = {"metadata": {"managedFields": [*entries, entry]}}
+    (await bed.http.patch(path, json=patch, headers=MERGE)).raise_for_status()
+    assert "2099-01-01T00:00:00Z" in str((await bed.live_crd(name))["metadata"]["managedFields"])
+    await bed.create(before, *(obj(before, "v2", f"w-{n}") for n in range(OBJECTS)))
+    saved = await bed.save()
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
+    state = tmp_path / "state.json" if how == "state" else None
+
+    async def fail(request: httpx.Request) -> None:
+        if request.method == "PATCH" and request.url.path.endswith("/w-1"):
+            request.headers["Content-Type"] = "text/plain"  # which the server refuses
+
+    async with bed.client(event_hooks={"request": [fail]}, timeout=60) as client, Cluster.from_httpx(client) as cluster:
+        first = await run(cluster, await plan(cluster, names=[name]), settle=0, state=state)
+    assert (first.crds[0].objects.rewritten, first.crds[0].objects.failed) == (OBJECTS - 1, 1)
+    await bed.restore(saved)
+    await grow(bed, before, 60)
+    for n in range(OBJECTS):  # stored in the old version, and newer than the first run's list
+        path = bed.path(before, "v2", name=f"w-{n}")
+        (await bed.http.patch(path, json={"spec": {"size": 7}}, headers=MERGE)).raise_for_status()
+    await bed.apply_crd(crd(bed.group, "v2", "v1", "v2"))
     report = await migrate(bed, unfinished=first.unfinished if how == "report" else None, state=state)
     assert report.crds[0].outcome is Outcome.MIGRATED
     assert bed.stored_api_versions(name) == {"v2"}

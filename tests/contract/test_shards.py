@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncmigrate import CRDReport, Outcome, TrimmedBy, plan, run
+from asyncmigrate import CRDReport, Outcome, RetryPolicy, TrimmedBy, plan, run
 from asyncmigrate._rules.decisions.shard import Shard
-from asyncmigrate.errors import UsageError
+from asyncmigrate.errors import APIError, UsageError
 from asyncmigrate.events import Event, ObjectSettled
 from tests.bed.bed import Bed, EmbeddedBed
 from tests.bed.scenes import Manifest, crd, obj
@@ -170,6 +170,38 @@ async def test_an_object_that_turned_bad_meanwhile_stops_the_trim(embedded: Embe
     await check_done(embedded, state)
 
 
+async def test_shards_call_the_cluster_the_same_though_it_does_not_answer_for_a_while(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    """Else the marks of one are not where the others look, each waits for the rest, and nobody trims."""
+    await stale(embedded)
+    state = tmp_path / "state.json"
+    embedded.server.faults.answer(500, verb="get", name="kube-system", times=7)
+    for index in range(SHARDS):
+        found = await one(embedded, state, index)
+    assert found.outcome is Outcome.MIGRATED
+    await check_done(embedded, state)
+
+
+async def test_a_shard_that_cannot_find_out_which_cluster_it_is_writes_nothing(
+    embedded: EmbeddedBed, tmp_path: Path
+) -> None:
+    await stale(embedded)
+    embedded.server.faults.answer(500, verb="get", name="kube-system")
+    async with embedded.cluster() as cluster:
+        made = await plan(cluster)
+        with pytest.raises(APIError, match="kube-system"):
+            await run(
+                cluster,
+                made,
+                settle=0,
+                shard=(0, 2),
+                state=tmp_path / "state.json",
+                retry_policy=RetryPolicy(max_seconds=0.5),
+            )
+    assert embedded.stored_api_versions(f"widgets.{embedded.group}") == {"v1"}
+
+
 async def test_a_spec_that_changes_between_shards(bed: Bed, tmp_path: Path) -> None:
     await stale(bed)
     state = tmp_path / "state.json"
@@ -181,6 +213,43 @@ async def test_a_spec_that_changes_between_shards(bed: Bed, tmp_path: Path) -> N
     assert (await one(bed, state, 2)).reason == "ShardDone"
     found = await one(bed, state, 3)
     assert (found.outcome, found.objects.settled) == (Outcome.MIGRATED, OBJECTS)
+    await check_done(bed, state)
+
+
+async def move_there_and_back(bed: Bed) -> None:
+    for storage in ("v1", "v2"):
+        await bed.apply_crd(crd(bed.group, storage, "v1", "v2"))
+
+
+async def owner_first(bed: Bed) -> list[int]:
+    """Two shards: the one that a CRD of one page belongs to, and the other."""
+    uid = (await bed.live_crd(f"widgets.{bed.group}"))["metadata"]["uid"]
+    owner = Shard(0, 2).owner_of(uid)
+    return [owner, 1 - owner]
+
+
+async def test_a_crd_that_is_cut_stays_cut_when_its_objects_become_few(bed: Bed, tmp_path: Path) -> None:
+    """The shard that it would belong to has ended, and hears no more of it."""
+    manifest = await stale(bed)
+    state = tmp_path / "state.json"
+    owner, other = await owner_first(bed)
+    assert (await one(bed, state, owner, count=2)).reason == "ShardDone"
+    await move_there_and_back(bed)
+    for n in range(200):
+        (await bed.http.delete(bed.path(manifest, "v2", name=f"w-{n:04}"))).raise_for_status()
+    assert (await one(bed, state, other, count=2)).outcome is Outcome.MIGRATED
+    await check_done(bed, state)
+
+
+async def test_a_crd_that_is_whole_stays_whole_when_its_objects_become_many(bed: Bed, tmp_path: Path) -> None:
+    """The other shards have ended, and do no part of it."""
+    manifest = await stale(bed, 20)
+    state = tmp_path / "state.json"
+    owner, other = await owner_first(bed)
+    assert (await one(bed, state, other, count=2)).reason == "OtherShard"
+    await bed.create(manifest, *(obj(manifest, "v1", f"later-{n}") for n in range(OBJECTS)))
+    await move_there_and_back(bed)
+    assert (await one(bed, state, owner, count=2)).outcome is Outcome.MIGRATED
     await check_done(bed, state)
 
 

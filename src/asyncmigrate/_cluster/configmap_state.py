@@ -22,8 +22,10 @@ _LABEL, _OURS = "app.kubernetes.io/managed-by", "asyncmigrate"
 _DATA = "state.json"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_TRIES = 30  # against others who write it too; each of them that is in our way has got on
-_MOST_WAIT = 0.2  # seconds between two of them
+# Against others who write it too, in seconds: each of them that is in our way has got on, and hundreds of shards may
+# end at once. The first wait is short, the later ones spread out whoever is left.
+_PATIENCE = 45.0
+_FIRST_WAIT, _MOST_WAIT = 0.05, 0.5
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _PATCH = {"Accept": "application/json", "Content-Type": "application/merge-patch+json"}
 
@@ -83,7 +85,8 @@ class ConfigMapState:
     async def update(self, change: Change) -> State:
         """See Store."""
         is_fresh = self._kept is None
-        for _ in range(_TRIES):
+        until, wait = anyio.current_time() + _PATIENCE, _FIRST_WAIT
+        while anyio.current_time() < until:
             try:
                 kept = self._kept or await self._read()
                 after = fitting(change(kept.state), MOST_BYTES)
@@ -94,9 +97,12 @@ class ConfigMapState:
                     self._kept = await self._write(kept, after)
                     return after
             except (ConflictError, NotFoundError):  # others made it, wrote it, or took it away
-                await anyio.sleep(random.uniform(0, _MOST_WAIT))  # noqa: S311 -- no secret
+                await anyio.sleep(random.uniform(0, wait))  # noqa: S311 -- no secret
+                wait = min(2 * wait, _MOST_WAIT)
             self._kept, is_fresh = None, True
-        raise StateError(f"{self.name} was written by others each time: keep the state elsewhere")
+        raise StateError(
+            f"{self.name} was written by others each time, for {_PATIENCE:g} s: run again, with fewer shards"
+        )
 
     async def _read(self) -> _Kept:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 import anyio
 
@@ -18,18 +17,22 @@ from asyncmigrate._rules.safety.resume import Record, key_of, may_resume, record
 from asyncmigrate._rules.safety.shard_marks import Marks
 from asyncmigrate._state.content import Change, State, drop, put_record
 from asyncmigrate._state.store import Store, unchanged
-from asyncmigrate.errors import MigrateError, StateError
+from asyncmigrate.errors import ForbiddenError, MigrateError, NotFoundError, StateError
 from asyncmigrate.events import StateNotSaved
 
 
 class RunState:
     """The records of one run; without a store they are kept for as long as it lasts."""
 
-    def __init__(self, session: Session, store: Store | None, *, settle: float, resumes: bool) -> None:
+    def __init__(
+        self, session: Session, store: Store | None, *, settle: float, resumes: bool, is_shared: bool = False
+    ) -> None:
         self._session = session
         self._settle = settle
         self._store = store
         self._is_asked = store is not None or resumes
+        # All shards have to call the cluster the same: one that calls it otherwise never hears of the rest.
+        self._must_be_sure = is_shared and store is not None and not store.scope
         self._cluster = session.cluster.server
         self._state = State()
         self._pending: list[Change] = []
@@ -51,19 +54,27 @@ class RunState:
         """Find out which cluster this is: by the uid of kube-system where we may read it, else by its address.
 
         What is kept of CRDs that are `done`, by their names, is dropped.
+
+        Raises:
+            MigrateError: shards have to know, and the cluster does not answer.
         """
         if not self._is_asked:
             return
         session = self._session
         lane = session.pool.lane(windowed=False)
-        with suppress(MigrateError):
+        try:
             self._cluster = await session.ask(
                 Operation.LOOK_UP,
                 lane,
                 lambda: session.calls.cluster_uid(within=BRIEF_SECONDS),
                 doing="get kube-system",
-                policy=session.policies.brief,
+                policy=None if self._must_be_sure else session.policies.brief,
             )
+        except (ForbiddenError, NotFoundError):  # which every shard is told
+            pass
+        except MigrateError:
+            if self._must_be_sure:
+                raise
         if gone := self._state.crds & {self.key(name) for name in done}:
             self._change(drop(gone))
 
@@ -83,9 +94,10 @@ class RunState:
         """The resource version after which every object was written in the storage version.
 
         It is that of an earlier run whose record still holds, else `list_version`: that of the first page, listed when
-        the storage version had moved `age` seconds ago. None where the CRD does not say when it was changed.
+        the storage version had moved `age` seconds ago. None where it is not certain when the CRD was changed.
         """
-        new = record_of(crd, self._scope, list_version, age)
+        now = self._session.calls.clock.now
+        new = record_of(crd, self._scope, list_version, age, server_now=now)
         if new is None:
             return None
         kept = self._begun.get(new.key) or self._state.records.get(new.key)

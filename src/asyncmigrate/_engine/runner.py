@@ -123,7 +123,7 @@ async def run(
     stale = _to_migrate(plan, options)
     store = store_of(state, session) if state is not None and stale and not dry_run else None
     left = None if unfinished is None else {u.name: u for u in unfinished}
-    run_state = RunState(session, store, settle=settle, resumes=left is not None)
+    run_state = RunState(session, store, settle=settle, resumes=left is not None, is_shared=shard is not None)
     work = _Run(session, options, run_state, plan)
     work.take(stale, left)
     async with cluster.in_use("run"):

@@ -40,11 +40,13 @@ class Share:
         """
         if self._finishes or (shard := self._shard) is None:
             return Part.ALL
-        spec, key = spec_of(crd), marks_key(self._state.key(crd.name), shard)
+        key = marks_key(self._state.key(crd.name), shard)
         known = self._state.marks(key)
-        cut = known.cut if known is not None and known.spec == spec else await self._is_cut(crd, lane)
-        state = await self._agree(put_marks(key, partial(agreed, spec=spec, shard=shard, cut=cut)))
-        part = part_of(state.shards[key], crd, shard)
+        cut = known.cut if known is not None else await self._is_cut(crd, lane)
+        agree = partial(agreed, spec=spec_of(crd), shard=shard, cut=cut, owner=shard.owner_of(crd.uid))
+        state = await self._agree(put_marks(key, agree))
+        # Whoever trimmed the CRD meanwhile has taken the marks away.
+        part = part_of(agree(state.shards.get(key)), shard)
         self._finishes = part is Part.ALL
         return part
 

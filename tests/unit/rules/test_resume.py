@@ -8,14 +8,16 @@ import pytest
 from asyncmigrate import Progress, Unfinished
 from asyncmigrate._results.plan import SpecID, spec_id
 from asyncmigrate._rules.safety.resume import Record, may_resume, record_left, record_of
+from asyncmigrate._rules.safety.stamps import seconds_of
 from tests.unit.rules.cases import MOVED, crd
 
 CRD = crd("v2", "v2", generation=2, changed=MOVED, moved=MOVED)
 LATER = "2026-11-24T10:00:01Z"
+NOW = seconds_of(LATER)
 
 
 def record(version: str, age: float = 50.0, cluster: str = "here", **change: object) -> Record:
-    made = record_of(msgspec.structs.replace(CRD, **change), cluster, version, age)
+    made = record_of(msgspec.structs.replace(CRD, **change), cluster, version, age, server_now=NOW)
     assert made is not None
     return made
 
@@ -43,9 +45,15 @@ def test_a_record_made_with_a_younger_move_does_not_hold_for_a_run_that_asks_for
     assert not may_resume(record("100", age=5.0), record("150"), settle=45)
 
 
-@pytest.mark.parametrize("change", [{"changed": ""}, {"moved": ""}, {"uid": ""}])
+@pytest.mark.parametrize("change", [{"changed": ""}, {"changed": "soon"}, {"moved": ""}, {"uid": ""}])
 def test_there_is_no_record_of_a_crd_that_does_not_say_when_it_was_changed(change: dict[str, str]) -> None:
-    assert record_of(msgspec.structs.replace(CRD, **change), "here", "100", 50.0) is None
+    assert record_of(msgspec.structs.replace(CRD, **change), "here", "100", 50.0, server_now=NOW) is None
+
+
+@pytest.mark.parametrize(("now", "is_kept"), [(None, False), (MOVED, True), ("2026-11-24T09:59:59Z", False)])
+def test_there_is_no_record_of_a_crd_with_a_stamp_of_the_future(now: str | None, *, is_kept: bool) -> None:
+    server_now = None if now is None else seconds_of(now)
+    assert (record_of(CRD, "here", "100", 50.0, server_now=server_now) is not None) is is_kept
 
 
 PROGRESS = Progress(cluster="here", resource_version="100", move_age=50.0)

@@ -99,3 +99,8 @@ def test_so_is_a_pair_that_is_none(given: object) -> None:
 @pytest.mark.parametrize(("objects", "cut"), [(0, False), (500, False), (501, True), (None, True)])
 def test_a_crd_of_one_page_is_not_cut(objects: int | None, cut: bool) -> None:  # noqa: FBT001 -- a table
     assert is_cut(objects) is cut
+
+
+@given(st.text(max_size=40), st.integers(1, 1000))
+def test_the_owner_is_the_shard_that_owns_it(uid: str, count: int) -> None:
+    assert Shard(Shard(0, count).owner_of(uid), count).owns(uid)

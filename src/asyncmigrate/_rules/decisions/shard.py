@@ -74,6 +74,10 @@ class Shard(msgspec.Struct, frozen=True):
         """Tell whether what has this uid belongs to this shard."""
         return self.start <= hash_of(uid) < self.end
 
+    def owner_of(self, uid: str) -> int:
+        """The index of the shard, of as many as there are of this one, that has this uid."""
+        return ((hash_of(uid) + 1) * self.count - 1) >> _BITS
+
 
 def hash_of(text: str) -> int:
     """FNV-1a, 64 bits."""

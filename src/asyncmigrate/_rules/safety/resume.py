@@ -7,6 +7,7 @@ import msgspec
 from asyncmigrate._model import CRD
 from asyncmigrate._results.unfinished import Unfinished
 from asyncmigrate._rules.safety.resource_versions import is_newer
+from asyncmigrate._rules.safety.stamps import seconds_of
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -35,12 +36,14 @@ def key_of(cluster: str, name: str) -> str:
     return f"{cluster}/{name}"
 
 
-def record_of(crd: CRD, cluster: str, resource_version: str, age: float) -> Record | None:
+def record_of(crd: CRD, cluster: str, resource_version: str, age: float, *, server_now: float | None) -> Record | None:
     """The record of a CRD whose rewriting begins at a list's `resource_version`, with a move that is `age` seconds old.
 
-    None where the CRD does not say when it was changed: after a restore of etcd and another move it looks the same.
+    None where the CRD does not say when it was changed: after a restore of etcd and another move it looks the same. So
+    it does where its newest stamp is in the future, as a client may send it: another move would not change that.
     """
-    if not (crd.uid and crd.changed and crd.moved):
+    changed = seconds_of(crd.changed)
+    if not (crd.uid and crd.moved) or changed is None or server_now is None or changed > server_now:
         return None
     return Record(
         cluster=cluster,

@@ -18,13 +18,16 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         spec: stands for the CRD's uid, generation, storage version and last change.
-        cut: its objects are divided among the shards; else all are one shard's.
+        cut: its objects are divided among the shards; else all are one shard's. As long as there are marks that stays
+            so, whatever becomes of the spec and of the objects: of the shards that have ended none would hear of it.
+        owner: that one shard; chosen by the CRD's uid when the first shard came, and kept if the CRD is replaced.
         done: the indexes of the shards that have settled all of their objects.
         left: those that were done when the CRD had another spec, and have not come since: nobody waits for them.
     """
 
     spec: str
     cut: bool = False
+    owner: int = 0
     done: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
 
@@ -48,19 +51,19 @@ def marks_key(crd_key: str, shard: Shard) -> str:
     return f"{crd_key}/{shard.count}"
 
 
-def agreed(marks: Marks | None, spec: str, shard: Shard, *, cut: bool) -> Marks:
+def agreed(marks: Marks | None, spec: str, shard: Shard, *, cut: bool, owner: int) -> Marks:
     """What holds once a shard has come, and has said whether it would cut the CRD: who came first has decided."""
     if marks is None:
-        return Marks(spec=spec, cut=cut)
+        return Marks(spec=spec, cut=cut, owner=0 if cut else owner)
     if marks.spec != spec:
-        marks = Marks(spec=spec, cut=cut, left=tuple(sorted({*marks.done, *marks.left})))
+        marks = msgspec.structs.replace(marks, spec=spec, done=(), left=tuple(sorted({*marks.done, *marks.left})))
     return msgspec.structs.replace(marks, left=tuple(i for i in marks.left if i != shard.index))
 
 
-def part_of(marks: Marks, crd: CRD, shard: Shard) -> Part:
+def part_of(marks: Marks, shard: Shard) -> Part:
     """What is this shard's to do. Once all are done it is everything: that of the one that comes last."""
     if not marks.cut:
-        return Part.ALL if shard.owns(crd.uid) else Part.NONE
+        return Part.ALL if shard.index == marks.owner else Part.NONE
     if shard.index not in marks.done:
         return Part.RANGE
     return Part.ALL if _is_complete(marks, shard) else Part.DONE
