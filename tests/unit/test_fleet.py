@@ -270,17 +270,58 @@ async def test_one_cluster_under_two_names_is_worked_on_once(fleet: Fleet) -> No
     assert [c.report is None for c in report.clusters] == [True, False, False, False, False]
 
 
+class Behind:
+    """A proxy by whose address several clusters are reached."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def send(self, request: Any, *, within: float | None) -> Any:  # noqa: ANN401 -- passed through
+        return await self._cluster.opened.transport.send(request, within=within)
+
+    async def aclose(self) -> None: ...
+
+
+async def test_what_could_not_be_planned_is_not_run_under_its_other_name(fleet: Fleet) -> None:
+    refused = RetryPolicy(max_seconds=0)
+    members = [("one", fleet.members()[0][1]), ("two", fleet.members()[0][1])]
+    fleet["a"].faults.answer(
+        403, reason="Forbidden", verb="list", resource="customresourcedefinitions.apiextensions.k8s.io"
+    )
+    plans = await plan_fleet(members, retry_policy=refused, max_clusters=1)
+    assert [c.same_as for c in FleetReport.from_json(plans.to_json()).clusters] == ["", "one"]
+    assert plans.clusters[0].error is not None
+    fleet["a"].faults.clear()
+    report = await run_fleet(members, plans=plans)
+    assert codes(report) == {"one": 4, "two": 1}
+    assert (
+        messages(report)["two"]
+        == "it has no plan, as 'one', which is the same cluster, could not be planned: plan again"
+    )
+    assert not any(r.method == "PATCH" for r in fleet["a"].requests)
+
+
+async def test_a_twin_behind_a_proxy_is_run_by_its_own_plan(fleet: Fleet) -> None:
+    """The proxy's address is that of another cluster, too, which was planned before."""
+    fleet["b"].apply_crd(crd("example.com", "v1", "v1", plural="gadgets"))
+
+    async with (
+        Cluster.from_kubeconfig(fleet["a"].kubeconfig()) as one,
+        Cluster.from_kubeconfig(fleet["b"].kubeconfig()) as two,
+    ):
+        pairs = (("x", one), ("y", two), ("z", two))
+        members = {n: Cluster.from_transport(Behind(c), server="https://proxy") for n, c in pairs}
+        plans = await plan_fleet(members, max_clusters=1)
+        assert [c.same_as for c in plans.clusters] == ["", "", "y"]
+        report = await run_fleet(members, plans=plans, canary="z")
+    assert report.ok
+    by_name = {c.name: c.report for c in report.clusters}
+    assert by_name["z"] is not None
+    assert [c.name for c in by_name["z"].crds] == ["gadgets.example.com", "widgets.example.com"]
+
+
 async def test_two_clusters_behind_one_address_are_both_worked_on(fleet: Fleet) -> None:
     """As Teleport's proxy serves them: the user chooses the cluster."""
-
-    class Behind:
-        def __init__(self, cluster: Cluster) -> None:
-            self._cluster = cluster
-
-        async def send(self, request: Any, *, within: float | None) -> Any:  # noqa: ANN401 -- passed through
-            return await self._cluster.opened.transport.send(request, within=within)
-
-        async def aclose(self) -> None: ...
 
     async with (
         Cluster.from_kubeconfig(fleet["a"].kubeconfig()) as one,

@@ -17,6 +17,7 @@ import msgspec
 
 from asyncmigrate._output.clean import json_line
 from asyncmigrate._output.report_json import API_VERSION
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate._results.plan import CRDPlan, Decision, Plan
 from asyncmigrate._results.report import CRDReport, Failure, Outcome, Report
 from asyncmigrate.events import Event, RunStarted
@@ -142,6 +143,27 @@ def _report(report: Report) -> Fields:
     }
 
 
+def _cluster(result: ClusterResult) -> Fields:
+    return {
+        "cluster": result.name,
+        "code": result.code,
+        "error": result.error,
+        "message": result.message,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _fleet(fleet: FleetReport) -> Fields:
+    return {
+        "clusters": len(fleet.clusters),
+        "code": fleet.code,
+        "notTried": [c.name for c in fleet.not_tried],
+        "seconds": round(fleet.seconds, 3),
+        "dryRun": fleet.dry_run,
+        "interrupted": fleet.interrupted,
+    }
+
+
 def _counts(words: type[StrEnum], found: Iterable[StrEnum]) -> dict[str, int]:
     counted = Counter(found)
     return {str(word): counted[word] for word in words}
@@ -152,5 +174,7 @@ _SHOWN: dict[type[Any], Callable[[Any], Fields]] = {
     CRDPlan: _crd_plan,
     CRDReport: _crd_report,
     Report: _report,
+    ClusterResult: _cluster,
+    FleetReport: _fleet,
     Failure: msgspec.structs.asdict,
 }

@@ -83,7 +83,8 @@ LAST_SUCCESS = MetricName(
     "asyncmigrate_last_success_timestamp_seconds",
     "gauge",
     (),
-    "When a run last ended with nothing blocked, failed or incomplete, in seconds since the epoch; no dry run counts.",
+    "When a run last ended with nothing blocked, failed or incomplete, on all of its clusters, in seconds since "
+    "the epoch; no dry run counts.",
 )
 METRICS = (OBJECTS, REMAINING, CRDS, REQUESTS, RETRIES, DURATION, IN_FLIGHT, LAST_SUCCESS)
 
@@ -121,9 +122,13 @@ class _Objects:
 
 
 class Measures:
-    """An observer that counts, of one cluster. Another thread may read it at any time."""
+    """An observer that counts, of one cluster. Another thread may read it at any time.
 
-    def __init__(self) -> None:
+    `is_part` of a fleet: then it takes more than its own run for a success.
+    """
+
+    def __init__(self, *, is_part: bool = False) -> None:
+        self._is_part = is_part
         self.requests: Counter[Labels] = Counter()
         self.retries: Counter[Labels] = Counter({(cause.name.lower(),): 0 for cause in _COMMON})
         self.decisions: Counter[Labels] = Counter()
@@ -199,7 +204,7 @@ class Measures:
             found.end()
 
     def _ended(self, event: RunFinished) -> None:
-        if event.report.ok and not event.report.dry_run:
+        if event.report.ok and not event.report.dry_run and not self._is_part:
             self.last_success = event.time
 
     @property
