@@ -250,6 +250,7 @@ BAD = [
 @pytest.mark.parametrize(("flags", "words"), BAD, ids=lambda b: " ".join(b) if isinstance(b, tuple) else "")
 async def test_bad_input_is_one_line_and_exit_2(embedded: EmbeddedBed, flags: tuple[str, ...], words: str) -> None:
     await stale(embedded, 1)
+    embedded.server.requests.clear()
     ended = await run(embedded, *flags)
     assert (ended.code, words in ended.error) == (2, True), ended.error
     assert not any(s.method in {"PATCH", "PUT"} for s in embedded.server.requests)
