@@ -302,6 +302,20 @@ async def test_a_kubeconfig_without_contexts_or_none_at_all(tmp_path: Path) -> N
     assert (ended.code, "no kubeconfig at" in ended.error) == (4, True)
 
 
+async def test_an_entry_that_is_empty_spoils_no_other(fleet: Fleet, tmp_path: Path) -> None:
+    """As in Go, where what is missing or null is empty."""
+    path = fleet.kubeconfig(tmp_path)
+    whole = json.loads(path.read_text())
+    whole["contexts"] += [{"name": "bare"}, {"name": "null", "context": None}]
+    whole["clusters"].append({"name": "bare"})
+    whole["users"].append({"name": "bare", "user": None})
+    path.write_text(json.dumps(whole))
+    ended = await on_fleet(tmp_path, "plan", "--all-contexts")
+    assert ended.code == 4
+    assert [line.split("\t")[1] for line in ended.out.splitlines()] == ["stale"] * 3 + ["unreachable"] * 2
+    assert "context 'bare': its cluster has no server address" in ended.out
+
+
 async def test_a_file_of_contexts_has_comments_and_blank_lines(fleet: Fleet, tmp_path: Path) -> None:
     del fleet
     (tmp_path / "names").write_text("# ours\n\nstaging  # first\r\n  prod-eu\nstaging\n")
