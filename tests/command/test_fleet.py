@@ -302,6 +302,16 @@ async def test_a_kubeconfig_without_contexts_or_none_at_all(tmp_path: Path) -> N
     assert (ended.code, "no kubeconfig at" in ended.error) == (4, True)
 
 
+async def test_names_that_are_printed_are_read_back_as_they_are(fleet: Fleet, tmp_path: Path) -> None:
+    """Such as `staging #2`, which is not `staging`."""
+    names = ("staging #2", "#prod", "a:b c", "-x")
+    fleet.kubeconfig(tmp_path, **dict.fromkeys(names, fleet["prod-eu"].url))
+    named = await on_fleet(tmp_path, "plan", "--all-contexts", "-o", "name")
+    rest = "\n".join(n for n in named.out.splitlines() if n in names)
+    again = await on_fleet(tmp_path, "plan", "--contexts-from", "-", "-o", "name", stdin=rest.encode())
+    assert again.out.splitlines() == [*names]
+
+
 async def test_an_entry_that_is_empty_spoils_no_other(fleet: Fleet, tmp_path: Path) -> None:
     """As in Go, where what is missing or null is empty."""
     path = fleet.kubeconfig(tmp_path)
