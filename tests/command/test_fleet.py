@@ -171,8 +171,8 @@ async def test_what_is_left_is_retried_on_its_clusters_alone(fleet: Fleet, tmp_p
     for name in NAMES:
         fleet[name].requests.clear()
     again = await on_fleet(tmp_path, "run", "-y", "--all-contexts", "--retry-failed", report)
-    assert again.code == 0
-    assert [line.split("\t")[0] for line in again.out.splitlines()] == ["prod-us"]
+    assert again.code == 1  # "away" is not done
+    assert [line.split("\t")[:2] for line in again.out.splitlines()] == [["prod-us", "done"], ["away", "not-tried"]]
     assert f"{report} has no report of away: left out" in again.err
     assert fleet["prod-eu"].requests == []
     assert is_migrated(fleet["prod-us"])
@@ -180,11 +180,57 @@ async def test_what_is_left_is_retried_on_its_clusters_alone(fleet: Fleet, tmp_p
     assert (alone.code, "it is a asyncmigrate/v1 FleetReport" in alone.error) == (2, True)
 
 
+async def test_a_canary_without_a_report_lets_no_other_be_retried(fleet: Fleet, tmp_path: Path) -> None:
+    fleet["prod-us"].faults.deny(name="w-1")
+    fleet.kubeconfig(tmp_path, away=f"http://127.0.0.1:{free_port()}")
+    report = tmp_path / "report.json"
+    assert (await on_fleet(tmp_path, "run", "-y", "--all-contexts", "--report", report)).code == 4
+    fleet["prod-us"].faults.clear()
+    again = await on_fleet(tmp_path, "run", "-y", "--all-contexts", "--canary", "away", "--retry-failed", report)
+    assert again.code == 2
+    assert "has no report of canary away, so the rest must not begin" in again.error
+    assert not is_migrated(fleet["prod-us"])
+    green = await on_fleet(tmp_path, "run", "-y", "--all-contexts", "--canary", "staging", "--retry-failed", report)
+    assert is_migrated(fleet["prod-us"]), green.err
+
+
+async def test_what_was_never_tried_is_no_success_of_a_retry(fleet: Fleet, tmp_path: Path) -> None:
+    block(fleet["staging"])
+    report, second = tmp_path / "report.json", tmp_path / "second.json"
+    args = ("run", "-y", "--all-contexts")
+    assert (await on_fleet(tmp_path, *args, "--canary", "staging", "--report", report)).code == 3
+    rest = ("run", "-y", "--context", "prod-eu", "--context", "prod-us", "--retry-failed", report)
+    again = await on_fleet(tmp_path, *rest, "--report", second)
+    assert again.code == 1
+    found = FleetReport.from_json(second.read_text())
+    assert (found.code, [(c.name, c.code) for c in found.clusters]) == (1, [("prod-eu", None), ("prod-us", None)])
+    assert "nothing left to do" not in again.err
+
+
 async def test_logs_name_their_cluster(fleet: Fleet, tmp_path: Path) -> None:
     del fleet
     ended = await on_fleet(tmp_path, "plan", "--all-contexts", "-v")
     for name in NAMES:
         assert any(f"context={name}" in line and "decided" in line for line in ended.err.splitlines())
+
+
+async def test_what_watches_a_fleet_knows_of_a_cluster_that_was_never_opened(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.kubeconfig(tmp_path, away=f"http://127.0.0.1:{free_port()}")
+    events, metrics = tmp_path / "events.jsonl", tmp_path / "m.prom"
+    watch = ("--events-file", events, "--metrics-file", metrics, "--log-format", "json")
+    ended = await on_fleet(tmp_path, "run", "-y", "--all-contexts", *watch)
+    assert ended.code == 4
+    said = [json.loads(line) for line in ended.err.splitlines()]
+    found = {s["context"]: (s["level"], s["code"]) for s in said if s["event"] == "cluster finished"}
+    assert found == {**dict.fromkeys(NAMES, ("info", 0)), "away": ("error", 4)}
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    finished = {s["context"]: s["code"] for s in lines if s["type"] == "ClusterFinished"}
+    assert finished == {**dict.fromkeys(NAMES, 0), "away": 4}
+    assert [(s["context"], s["code"]) for s in lines if s["type"] == "FleetFinished"] == [("", 4)]
+    assert "asyncmigrate_last_success_timestamp_seconds 1" not in metrics.read_text()
+    fleet.kubeconfig(tmp_path)
+    assert (await on_fleet(tmp_path, "run", "-y", "--all-contexts", *watch)).code == 0
+    assert "asyncmigrate_last_success_timestamp_seconds 1" in metrics.read_text()
 
 
 async def test_manifests_on_standard_input_are_for_all_clusters(fleet: Fleet, tmp_path: Path) -> None:
@@ -254,6 +300,30 @@ async def test_a_kubeconfig_without_contexts_or_none_at_all(tmp_path: Path) -> N
     assert (ended.code, "names no context" in ended.error) == (2, True)
     ended = await on_fleet(tmp_path, "plan", "--all-contexts", KUBECONFIG=str(tmp_path / "none"))
     assert (ended.code, "no kubeconfig at" in ended.error) == (4, True)
+
+
+async def test_names_that_are_printed_are_read_back_as_they_are(fleet: Fleet, tmp_path: Path) -> None:
+    """Such as `staging #2`, which is not `staging`."""
+    names = ("staging #2", "#prod", "a:b c", "-x")
+    fleet.kubeconfig(tmp_path, **dict.fromkeys(names, fleet["prod-eu"].url))
+    named = await on_fleet(tmp_path, "plan", "--all-contexts", "-o", "name")
+    rest = "\n".join(n for n in named.out.splitlines() if n in names)
+    again = await on_fleet(tmp_path, "plan", "--contexts-from", "-", "-o", "name", stdin=rest.encode())
+    assert again.out.splitlines() == [*names]
+
+
+async def test_an_entry_that_is_empty_spoils_no_other(fleet: Fleet, tmp_path: Path) -> None:
+    """As in Go, where what is missing or null is empty."""
+    path = fleet.kubeconfig(tmp_path)
+    whole = json.loads(path.read_text())
+    whole["contexts"] += [{"name": "bare"}, {"name": "null", "context": None}]
+    whole["clusters"].append({"name": "bare"})
+    whole["users"].append({"name": "bare", "user": None})
+    path.write_text(json.dumps(whole))
+    ended = await on_fleet(tmp_path, "plan", "--all-contexts")
+    assert ended.code == 4
+    assert [line.split("\t")[1] for line in ended.out.splitlines()] == ["stale"] * 3 + ["unreachable"] * 2
+    assert "context 'bare': its cluster has no server address" in ended.out
 
 
 async def test_a_file_of_contexts_has_comments_and_blank_lines(fleet: Fleet, tmp_path: Path) -> None:

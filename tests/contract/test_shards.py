@@ -325,9 +325,9 @@ async def test_what_is_kept_of_crds_that_are_done_is_dropped(embedded: EmbeddedB
     await embedded.apply_crd(done)
     state = tmp_path / "state.json"
     cluster_uid = (await embedded.http.get("/api/v1/namespaces/kube-system")).json()["metadata"]["uid"]
-    stray = {f"{cluster_uid}/gadgets.{embedded.group}/4": {"spec": "s"}}
-    state.write_text(json.dumps({"apiVersion": "asyncmigrate/v1", "kind": "State", "records": {}, "shards": stray}))
     async with embedded.cluster() as cluster:
+        stray = {f"{cluster_uid}@{cluster.server}/gadgets.{embedded.group}/4": {"spec": "s"}}
+        state.write_text(json.dumps({"apiVersion": "asyncmigrate/v1", "kind": "State", "records": {}, "shards": stray}))
         await run(cluster, await plan(cluster), settle=0, state=state)
     await check_done(embedded, state)
 

@@ -47,7 +47,6 @@ from tests.unit.test_report import failure_of, plan_of, planned, report_of, repo
 
 NAME = "widgets.example.com"
 PLAN: Plan = plan_of(planned(Decision.STALE))
-UNREACHABLE = ClusterResult(name="prod", code=4, error=ClusterError(reason="Unreachable", message="no answer"))
 ONE_OF_EACH: tuple[Event, ...] = (
     ManifestsRead(3),
     RequestSent("GET", "/version", 200, 0.25),
@@ -65,10 +64,10 @@ ONE_OF_EACH: tuple[Event, ...] = (
     ObjectFailed(NAME, failure_of("w-2")),
     CRDFinished(reported(Outcome.MIGRATED, planned(Decision.STALE))),
     RunFinished(report_of(reported(Outcome.MIGRATED, planned(Decision.STALE)))),
-    FleetStarted(("prod", "test")),
+    FleetStarted(("prod", "away")),
     ClusterStarted("prod"),
-    ClusterFinished(UNREACHABLE),
-    FleetFinished(FleetReport(clusters=(UNREACHABLE,), code=4, seconds=1.5)),
+    ClusterFinished(ClusterResult(name="away", code=4, error=ClusterError(reason="Unreachable", message="no"))),
+    FleetFinished(FleetReport(clusters=(ClusterResult(name="prod"),), code=4, seconds=1.0)),
 )
 HEAD = ["apiVersion", "kind", "type", "time", "context"]
 
@@ -83,8 +82,7 @@ def line(event: Event) -> dict[str, Any]:
 
 def test_there_is_one_of_each_here() -> None:
     kinds = [getattr(events, name) for name in events.__all__]
-    known = {k for k in kinds if isinstance(k, type) and issubclass(k, Event) and k is not Event}
-    known.remove(ClusterEvent)  # what it carries has a line, with the cluster's context
+    known = {k for k in kinds if isinstance(k, type) and issubclass(k, Event)} - {Event, ClusterEvent}
     assert {type(e) for e in ONE_OF_EACH} == known
 
 
@@ -106,6 +104,18 @@ def test_results_are_in_the_lines_of_their_crds_and_those_of_the_whole_have_coun
     assert finished["outcomes"]["migrated"] == 1
     assert finished["objects"]["rewritten"] == 9
     assert len(Lines("c").line_of(PlanFinished(plan_of(*(planned(Decision.STALE) for _ in range(3000)))))) < 1000
+
+
+def test_what_became_of_a_cluster_is_a_line_also_if_it_was_never_opened() -> None:
+    error = ClusterError(reason="Unreachable", message="away")
+    found = line(ClusterFinished(ClusterResult(name="prod", code=4, error=error)))
+    assert (found["cluster"], found["code"], found["error"]) == (
+        "prod",
+        4,
+        {"reason": "Unreachable", "message": "away"},
+    )
+    whole = line(FleetFinished(FleetReport(clusters=(ClusterResult(name="prod"),), code=4, seconds=1.0)))
+    assert (whole["code"], whole["clusters"], whole["notTried"]) == (4, 1, ["prod"])
 
 
 def test_an_event_that_came_later_has_its_fields_too() -> None:

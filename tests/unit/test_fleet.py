@@ -16,9 +16,10 @@ import pytest
 from asyncmigrate import Cluster, FleetReport, RetryPolicy, events, plan_fleet, run_fleet, sync
 from asyncmigrate.errors import FleetError, ManifestError, StateError, UsageError
 from asyncmigrate.events import Event
-from tests.bed.fleet import Fleet, block, is_migrated, open_fleet
+from asyncmigrate.testing import ApiServer
+from tests.bed.fleet import CRD, Fleet, block, is_migrated, open_fleet
 from tests.bed.processes import free_port
-from tests.bed.scenes import crd
+from tests.bed.scenes import crd, obj
 
 BRIEF = RetryPolicy(max_seconds=0.3, first_wait=0.05, max_wait=0.1)
 NAMES = ("a", "b", "c", "d")
@@ -270,17 +271,58 @@ async def test_one_cluster_under_two_names_is_worked_on_once(fleet: Fleet) -> No
     assert [c.report is None for c in report.clusters] == [True, False, False, False, False]
 
 
+class Behind:
+    """A proxy by whose address several clusters are reached."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def send(self, request: Any, *, within: float | None) -> Any:  # noqa: ANN401 -- passed through
+        return await self._cluster.opened.transport.send(request, within=within)
+
+    async def aclose(self) -> None: ...
+
+
+async def test_what_could_not_be_planned_is_not_run_under_its_other_name(fleet: Fleet) -> None:
+    refused = RetryPolicy(max_seconds=0)
+    members = [("one", fleet.members()[0][1]), ("two", fleet.members()[0][1])]
+    fleet["a"].faults.answer(
+        403, reason="Forbidden", verb="list", resource="customresourcedefinitions.apiextensions.k8s.io"
+    )
+    plans = await plan_fleet(members, retry_policy=refused, max_clusters=1)
+    assert [c.same_as for c in FleetReport.from_json(plans.to_json()).clusters] == ["", "one"]
+    assert plans.clusters[0].error is not None
+    fleet["a"].faults.clear()
+    report = await run_fleet(members, plans=plans)
+    assert codes(report) == {"one": 4, "two": 1}
+    assert (
+        messages(report)["two"]
+        == "it has no plan, as 'one', which is the same cluster, could not be planned: plan again"
+    )
+    assert not any(r.method == "PATCH" for r in fleet["a"].requests)
+
+
+async def test_a_twin_behind_a_proxy_is_run_by_its_own_plan(fleet: Fleet) -> None:
+    """The proxy's address is that of another cluster, too, which was planned before."""
+    fleet["b"].apply_crd(crd("example.com", "v1", "v1", plural="gadgets"))
+
+    async with (
+        Cluster.from_kubeconfig(fleet["a"].kubeconfig()) as one,
+        Cluster.from_kubeconfig(fleet["b"].kubeconfig()) as two,
+    ):
+        pairs = (("x", one), ("y", two), ("z", two))
+        members = {n: Cluster.from_transport(Behind(c), server="https://proxy") for n, c in pairs}
+        plans = await plan_fleet(members, max_clusters=1)
+        assert [c.same_as for c in plans.clusters] == ["", "", "y"]
+        report = await run_fleet(members, plans=plans, canary="z")
+    assert report.ok
+    by_name = {c.name: c.report for c in report.clusters}
+    assert by_name["z"] is not None
+    assert [c.name for c in by_name["z"].crds] == ["gadgets.example.com", "widgets.example.com"]
+
+
 async def test_two_clusters_behind_one_address_are_both_worked_on(fleet: Fleet) -> None:
     """As Teleport's proxy serves them: the user chooses the cluster."""
-
-    class Behind:
-        def __init__(self, cluster: Cluster) -> None:
-            self._cluster = cluster
-
-        async def send(self, request: Any, *, within: float | None) -> Any:  # noqa: ANN401 -- passed through
-            return await self._cluster.opened.transport.send(request, within=within)
-
-        async def aclose(self) -> None: ...
 
     async with (
         Cluster.from_kubeconfig(fleet["a"].kubeconfig()) as one,
@@ -311,6 +353,36 @@ async def test_one_state_file_serves_all(fleet: Fleet, tmp_path: Path) -> None:
     again = await run_fleet(fleet.members(), state=state)
     assert [c.report.objects.proven for c in again.clusters if c.report] == [2] * 4
     assert json.loads(state.read_text())["records"] == {}
+
+
+async def test_a_clone_made_from_a_backup_is_not_taken_for_the_other_by_its_record(tmp_path: Path) -> None:
+    """It has the same uids, and moved in the same second; its resource versions went another way."""
+    old, new = crd("example.com", "v1", "v1", "v2"), crd("example.com", "v2", "v1", "v2")
+    async with ApiServer() as first, ApiServer() as clone:
+        first.apply_crd(old)
+        for number in range(3):
+            first.create(obj(old, "v1", f"w-{number}"))
+        clone.restore(first.save(), seconds=0)
+        for number in range(40):
+            clone.create(obj(old, "v1", f"late-{number}"))
+        while not _moved_in_one_second(first, clone):
+            for server in (first, clone):
+                server.apply_crd(old)
+                server.apply_crd(new)
+        for server in (first, clone):
+            server.advance(3600)
+        first.faults.deny(name="w-1")
+        members = {n: Cluster.from_kubeconfig(s.kubeconfig()) for n, s in (("first", first), ("clone", clone))}
+        state = tmp_path / "state.json"
+        report = await run_fleet(members, max_clusters=1, state=state, managed_fields="keep")
+        assert codes(report) == {"first": 1, "clone": 0}
+        assert is_migrated(clone)
+
+
+def _moved_in_one_second(*servers: ApiServer) -> bool:
+    found = [server.crd(CRD) for server in servers]
+    stamps = {max(e["time"] for e in f["metadata"]["managedFields"]) for f in found if f is not None}
+    return len(stamps) == 1 and all(f is not None and f["spec"]["versions"][1]["storage"] for f in found)
 
 
 async def test_manifests_are_read_once_for_all(fleet: Fleet, tmp_path: Path) -> None:

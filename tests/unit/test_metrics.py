@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,7 +32,6 @@ from asyncmigrate.events import (
     CRDStarted,
     Event,
     FleetFinished,
-    FleetStarted,
     ObjectFailed,
     ObjectSettled,
     PageListed,
@@ -200,16 +200,27 @@ def test_only_a_run_that_left_nothing_is_a_success(outcome: Outcome, how: dict[s
     assert values(played(RunFinished(report, time=1234.5), metrics=kept))[LAST] == (1234.5 if counts else 1000.0)
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_a_fleet_succeeds_as_a_whole(code: int) -> None:
+@pytest.mark.parametrize(
+    ("codes", "how", "counts"),
+    [
+        ((0, 0), {}, True),
+        ((0, 4), {"code": 4}, False),
+        ((0, None), {}, False),
+        ((0, 0), {"dry_run": True}, False),
+        ((0, 0), {"code": 130, "interrupted": True}, False),
+    ],
+)
+def test_a_fleet_is_a_success_only_as_a_whole(
+    codes: tuple[int | None, ...], how: dict[str, Any], *, counts: bool
+) -> None:
+    good = report_of(ended(Outcome.MIGRATED))
     metrics = Metrics(last_success=1000.0)
-    about_all, one = metrics.add(lambda: 0), metrics.add(lambda: 0)
-    report = report_of(ended(Outcome.MIGRATED))
-    about_all(FleetStarted(("one", "other")))
-    one(RunFinished(report, time=2000.0))
-    clusters = (ClusterResult(name="one", code=0, report=report), ClusterResult(name="other", code=code))
-    about_all(FleetFinished(FleetReport(clusters=clusters, code=code, seconds=1.0), time=3000.0))
-    assert values(metrics)[LAST] == (1000.0 if code else 3000.0)
+    metrics.add(lambda: 0, is_part=True)(RunFinished(good, time=1200.0))
+    clusters = tuple(ClusterResult(name=f"c{n}", code=c, report=None if c else good) for n, c in enumerate(codes))
+    fleet = msgspec.structs.replace(FleetReport(clusters=clusters, code=0, seconds=1.0), **how)
+    assert values(metrics)[LAST] == 1000.0
+    metrics.fleet_ended(FleetFinished(fleet, time=1234.5))
+    assert values(metrics)[LAST] == (1234.5 if counts else 1000.0)
 
 
 def test_the_last_success_is_read_back() -> None:

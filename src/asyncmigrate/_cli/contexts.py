@@ -67,11 +67,11 @@ def _named(config: Kubeconfig, fleet: FleetOptions) -> Iterator[str]:
     if fleet.all_contexts:
         yield from config.contexts
     if fleet.contexts_from is not None:
-        yield from _lines(fleet.contexts_from)
+        yield from _lines(fleet.contexts_from, config)
 
 
-def _lines(path: str) -> Iterator[str]:
-    """One name a line; blank ones and comments are left out."""
+def _lines(path: str, config: Kubeconfig) -> Iterator[str]:
+    """One name a line; blank ones and comments are left out. A context may have `#` in its name."""
     try:
         # Not through sys.stdin: a thread that waits in it holds a lock that the interpreter wants at its exit.
         with open(0 if path == "-" else Path(path), "rb", closefd=path != "-") as file:
@@ -84,8 +84,10 @@ def _lines(path: str) -> Iterator[str]:
     except UnicodeDecodeError:
         raise UsageError(f"--contexts-from {path}: it is not UTF-8 text: give one name a line") from None
     for line in text.splitlines():
-        name = line.partition(" #")[0].strip()
-        if name and not name.startswith("#"):
+        name = line.strip()
+        if name not in config.contexts:
+            name = "" if name.startswith("#") else line.partition(" #")[0].strip()
+        if name:
             yield name
 
 

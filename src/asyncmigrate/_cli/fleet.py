@@ -25,9 +25,11 @@ from asyncmigrate._manifests.given import Place
 from asyncmigrate._manifests.reader import ReadOnce
 from asyncmigrate._options import RunOptions
 from asyncmigrate._output.read_unfinished import read_fleet
-from asyncmigrate._results.fleet import FleetReport
+from asyncmigrate._results.fleet import ClusterResult, FleetReport
 from asyncmigrate._results.unfinished import Unfinished
+from asyncmigrate._rules.decisions.fleet import worst
 from asyncmigrate._rules.decisions.phrases import count
+from asyncmigrate.errors import UsageError
 from asyncmigrate.events import Event, FleetFinished, Observer
 
 
@@ -101,23 +103,37 @@ def fleet_run_command(
     async def watched(watching: Watching) -> Exit:
         clusters = await _open(fleet, connection, show, watching)
         told = msgspec.structs.replace(job, state=await state_of(state, show))
-        left = None
-        if retry_failed is not None:
-            clusters, left = await _left(retry_failed, clusters, show)
-            if not clusters.members:
-                show.note(f"{retry_failed} has nothing left to do on these clusters")
-                show.result(FleetReport(clusters=(), code=Exit.OK, seconds=0.0))
-                return Exit.OK
         wanted = await _wanted(choice)
-        plans = await _confirmed(fleet, clusters, wanted, show, told) if told.ask and left is None else None
-        if told.ask and left is not None:
-            await ask(f"retry what is left on {count(len(left), 'cluster')}? [y/N] ")
-        return await _run(fleet, clusters, show, told, wanted | {"plans": plans, "unfinished": left})
+        if retry_failed is not None:
+            return await _retry(fleet, await _left(retry_failed, clusters, show), show, told, wanted, path=retry_failed)
+        plans = await _confirmed(fleet, clusters, wanted, show, told) if told.ask else None
+        return await _run(fleet, clusters, show, told, wanted | {"plans": plans})
 
     return guarded(body, show)
 
 
-async def _run(fleet: FleetOptions, clusters: _Clusters, show: Show, job: Job, wanted: dict[str, Any]) -> Exit:
+async def _retry(fleet: FleetOptions, left: _Left, show: Show, job: Job, wanted: dict[str, Any], *, path: str) -> Exit:
+    """Run what an earlier run left."""
+    if not left.clusters.members:
+        if not left.unknown:
+            show.note(f"{path} has nothing left to do on these clusters")
+        nothing = _with(FleetReport(clusters=(), code=Exit.OK, seconds=0.0), left.unknown)
+        show.result(nothing)
+        return Exit(nothing.code)
+    if job.ask:
+        await ask(f"retry what is left on {count(len(left.unfinished), 'cluster')}? [y/N] ")
+    return await _run(fleet, left.clusters, show, job, wanted | {"unfinished": left.unfinished}, left_out=left.unknown)
+
+
+async def _run(
+    fleet: FleetOptions,
+    clusters: _Clusters,
+    show: Show,
+    job: Job,
+    wanted: dict[str, Any],
+    *,
+    left_out: tuple[ClusterResult, ...] = (),
+) -> Exit:
     """Run, and print the report, also when interrupted: then with what was done by then."""
     last = _Last()
     try:
@@ -131,7 +147,7 @@ async def _run(fleet: FleetOptions, clusters: _Clusters, show: Show, job: Job, w
                 clean_only=job.clean_only,
                 state=job.state,
                 **wanted,
-                observers=[display, last, clusters.watcher],
+                observers=[display, _amended(left_out, (last, clusters.watcher))],
                 **_each(job.options),
             )
     finally:
@@ -158,6 +174,26 @@ class _Last:
     def show(self, show: Show, *, drop: bool = False) -> None:
         if self._report is not None:
             show.result(self._report, drop=drop)
+
+
+def _amended(left_out: tuple[ClusterResult, ...], observers: tuple[Observer, ...]) -> Observer:
+    """Tell observers of the fleet's end with the clusters that were left out."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, FleetFinished):
+            event = msgspec.structs.replace(event, report=_with(event.report, left_out))
+        for observer in observers:
+            observer(event)
+
+    return tell
+
+
+def _with(report: FleetReport, left_out: tuple[ClusterResult, ...]) -> FleetReport:
+    """The report with clusters that were left out; they are not done, so it is no success."""
+    if not left_out:
+        return report
+    code = worst([Exit(report.code), Exit.FAILED])
+    return msgspec.structs.replace(report, clusters=(*report.clusters, *left_out), code=code)
 
 
 async def _open(fleet: FleetOptions, connection: Connection, show: Show, watching: Watching) -> _Clusters:
@@ -219,16 +255,30 @@ async def _confirmed(
     return plans
 
 
-async def _left(path: str, clusters: _Clusters, show: Show) -> tuple[_Clusters, dict[str, tuple[Unfinished, ...]]]:
-    """The clusters on which an earlier run left something, and what; the others are named."""
+class _Left(msgspec.Struct, frozen=True):
+    """What an earlier run left: the clusters to work on again, what to do there, and those that it says nothing of."""
+
+    clusters: _Clusters
+    unfinished: dict[str, tuple[Unfinished, ...]]
+    unknown: tuple[ClusterResult, ...]
+
+
+async def _left(path: str, clusters: _Clusters, show: Show) -> _Left:
+    """The clusters on which an earlier run left something, and what; those that it did not come to are named.
+
+    Raises:
+        UsageError: a canary is one of these, so nothing says that the rest may begin.
+    """
     report = await in_thread(lambda: read_fleet(path))
     left = {name: some for name, some in report.unfinished.items() if some and name in clusters.members}
-    done = {c.name for c in report.clusters if c.report is not None}
-    if unknown := [n for n in clusters.members if n not in done and not _is_done(report, n)]:
+    done = {c.name for c in report.clusters if c.ok}
+    unknown = [n for n in clusters.members if n not in left and n not in done]
+    if canaries := [n for n in unknown if n in clusters.canary]:
+        raise UsageError(
+            f"{path} has no report of canary {canaries[0]}, so the rest must not begin: run it without --retry-failed"
+        )
+    if unknown:
         others = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         show.warning(f"{path} has no report of {unknown[0]}{others}: left out; run it without --retry-failed")
-    return clusters.only(set(left)), left
-
-
-def _is_done(report: FleetReport, name: str) -> bool:
-    return any(c.name == name and c.ok for c in report.clusters)
+    why = f"not tried: {path} has no report of it; run it without --retry-failed"
+    return _Left(clusters.only(set(left)), left, tuple(ClusterResult(name=n, message=why) for n in unknown))

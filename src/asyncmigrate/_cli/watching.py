@@ -12,7 +12,7 @@ from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate.errors import UsageError
-from asyncmigrate.events import ClusterEvent, ClusterFinished, ClusterStarted, Event, Observer
+from asyncmigrate.events import ClusterEvent, ClusterFinished, ClusterStarted, Event, FleetFinished, Observer
 
 if TYPE_CHECKING:
     from asyncmigrate._observers.event_file import EventFile
@@ -62,37 +62,30 @@ class Watching:
 
     def observers(self, cluster: Cluster) -> list[Observer]:
         """The observers of one cluster's plan and run."""
-        return self.observers_of(cluster.context, lambda: cluster.in_flight)
+        return self._observers_of(cluster.context, lambda: cluster.in_flight)
 
-    def observers_of(self, context: str, in_flight: Callable[[], int]) -> list[Observer]:
-        """The same for one that need not be open yet."""
+    def _observers_of(self, context: str, in_flight: Callable[[], int], *, is_part: bool = False) -> list[Observer]:
+        """The same for one that need not be open yet, and may be part of a fleet."""
         found: list[Observer] = []
         if self._events is not None:
             found.append(self._events.observer(context))
         if self._metrics is not None:
-            found.append(self._metrics.add(in_flight))
+            found.append(self._metrics.add(in_flight, is_part=is_part))
         return found
 
     def fleet_observer(self, in_flight: Callable[[str], int]) -> Observer:
-        """One observer of several clusters, each by its context; what is about the fleet has none."""
+        """One observer of several clusters, each by its context. What is about all of them has none."""
         found: dict[str, list[Observer]] = {}
-
-        def tell(context: str, event: Event) -> None:
-            if context not in found:
-                found[context] = self.observers_of(context, lambda: in_flight(context))
-            for observer in found[context]:
-                observer(event)
+        whole = [] if self._events is None else [self._events.observer("")]
 
         def watch(event: Event) -> None:
-            match event:
-                case ClusterEvent(cluster=name, event=inner):
-                    tell(name, inner)
-                case ClusterStarted(cluster=name):
-                    tell(name, event)
-                case ClusterFinished(result=result):
-                    tell(result.name, event)
-                case _:
-                    tell("", event)
+            name = cluster_of(event)
+            if isinstance(event, FleetFinished) and self._metrics is not None:
+                self._metrics.fleet_ended(event)
+            if name and name not in found:
+                found[name] = self._observers_of(name, lambda: in_flight(name), is_part=True)
+            for observer in found[name] if name else whole:
+                observer(event.event if isinstance(event, ClusterEvent) else event)
 
         return watch
 
@@ -141,6 +134,13 @@ class Watching:
             self._show.warning(f"warning: {what} can no longer be written to {path}; the work goes on: {why}")
 
         return tell
+
+
+def cluster_of(event: Event) -> str:
+    """The cluster of a fleet that an event is about; empty if it is about all."""
+    if isinstance(event, ClusterFinished):
+        return event.result.name
+    return event.cluster if isinstance(event, ClusterStarted | ClusterEvent) else ""
 
 
 def _check_different(options: WatchOptions, show: Show) -> None:

@@ -48,21 +48,21 @@ class Kubeconfig(msgspec.Struct, frozen=True):
 
 class _Context(Discreet, frozen=True):
     name: str
-    context: dict[str, Any]
+    context: dict[str, Any] = msgspec.field(default_factory=dict)
 
     _hidden: ClassVar = frozenset({"context"})
 
 
 class _Cluster(Discreet, frozen=True):
     name: str
-    cluster: dict[str, Any]
+    cluster: dict[str, Any] = msgspec.field(default_factory=dict)
 
     _hidden: ClassVar = frozenset({"cluster"})
 
 
 class _User(Discreet, frozen=True):
     name: str
-    user: dict[str, Any]
+    user: dict[str, Any] = msgspec.field(default_factory=dict)
 
     _hidden: ClassVar = frozenset({"user"})
 

@@ -24,7 +24,7 @@ from asyncmigrate._rules.decisions.exit_codes import Exit, for_plan, for_report
 from asyncmigrate._rules.decisions.fleet import MAX_CLUSTERS, Rollout
 from asyncmigrate._rules.decisions.selector import parse_selector
 from asyncmigrate._rules.flow.retry_schedule import RetryPolicy
-from asyncmigrate.errors import UsageError
+from asyncmigrate.errors import MigrateError, UsageError
 from asyncmigrate.events import Observer
 
 _PLAN = PlanOptions()
@@ -182,15 +182,17 @@ class _Runs(msgspec.Struct, frozen=True, kw_only=True):
     left: dict[str, tuple[Unfinished, ...]]
 
     async def run(self, cluster: Cluster, seen: Seen, tell: Observer) -> None:
-        made = self._planned(seen.name, cluster.server) or await self._plan(cluster, seen.name, tell)
+        made = self._planned(seen.name) if self.plans else await self._plan(cluster, seen.name, tell)
         await run(cluster, made, unfinished=self.left.get(seen.name), **self.each, observers=[seen.keep, tell])
 
-    def _planned(self, name: str, server: str) -> Plan | None:
-        """The plan of a cluster, which may have been made under its other name."""
-        if name not in self.plans:
-            return None
-        others = (r.plan for r in self.plans.values() if r.plan is not None and r.plan.server == server)
-        return self.plans[name].plan or next(others, None)
+    def _planned(self, name: str) -> Plan:
+        """The plan of a cluster, which may have been made under its other name. What was not planned is not done."""
+        result = self.plans[name]
+        found = result.plan or next((r.plan for r in self.plans.values() if r.name == result.same_as), None)
+        if found is None:
+            same = f"as {result.same_as!r}, which is the same cluster, could not be planned: " if result.same_as else ""
+            raise MigrateError(f"it has no plan, {same}plan again")
+        return found
 
     async def _plan(self, cluster: Cluster, name: str, tell: Observer) -> Plan:
         keywords = self.wanted.keywords | self.how_to_plan

@@ -169,6 +169,7 @@ class Fleet:
             report=seen.report,
             error=None if error is None else _error(error),
             message=same,
+            same_as=seen.same_as,
             seconds=anyio.current_time() - seen.began,
         )
 

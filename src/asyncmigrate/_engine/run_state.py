@@ -51,7 +51,10 @@ class RunState:
             self._state = await self._update(self._store, unchanged)
 
     async def open(self, done: Iterable[str] = ()) -> None:
-        """Find out which cluster this is: by the uid of kube-system where we may read it, else by its address.
+        """Find out which cluster this is: by its address, and by the uid of kube-system where we may read it.
+
+        Neither will do alone: a cluster that was made from another's backup has its uid, and that of its CRDs, and many
+        clusters have one address in their pods.
 
         What is kept of CRDs that are `done`, by their names, is dropped.
 
@@ -63,7 +66,7 @@ class RunState:
         session = self._session
         lane = session.pool.lane(windowed=False)
         try:
-            self._cluster = await session.ask(
+            uid = await session.ask(
                 Operation.LOOK_UP,
                 lane,
                 lambda: session.calls.cluster_uid(within=BRIEF_SECONDS),
@@ -71,10 +74,12 @@ class RunState:
                 policy=None if self._must_be_sure else session.policies.brief,
             )
         except (ForbiddenError, NotFoundError):  # which every shard is told
-            pass
+            uid = ""
         except MigrateError:
             if self._must_be_sure:
                 raise
+            uid = ""
+        self._cluster = f"{uid}@{session.cluster.server}" if uid else session.cluster.server
         if gone := self._state.crds & {self.key(name) for name in done}:
             self._change(drop(gone))
 

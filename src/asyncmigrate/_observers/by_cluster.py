@@ -41,6 +41,6 @@ class ByCluster(Plain):
                     self._displays[name] = self._make(name)
                 self._displays[name](inner)
             case ClusterFinished(result=result):
-                self._displays.pop(result.name, None)
+                (self._displays.pop(result.name, None) or self._make(result.name))(event)
                 if self._printer is not None:
                     self._printer.print(clean(ended_line(result)))

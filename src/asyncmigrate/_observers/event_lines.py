@@ -145,20 +145,22 @@ def _report(report: Report) -> Fields:
 
 def _cluster(result: ClusterResult) -> Fields:
     return {
+        "cluster": result.name,
         "code": result.code,
-        "reason": result.error.reason if result.error else "",
-        "message": result.error.message if result.error else result.message,
+        "error": result.error,
+        "message": result.message,
         "seconds": round(result.seconds, 3),
     }
 
 
-def _fleet(report: FleetReport) -> Fields:
+def _fleet(fleet: FleetReport) -> Fields:
     return {
-        "clusters": {c.name: c.code for c in report.clusters},
-        "code": report.code,
-        "seconds": round(report.seconds, 3),
-        "dryRun": report.dry_run,
-        "interrupted": report.interrupted,
+        "clusters": len(fleet.clusters),
+        "code": fleet.code,
+        "notTried": [c.name for c in fleet.not_tried],
+        "seconds": round(fleet.seconds, 3),
+        "dryRun": fleet.dry_run,
+        "interrupted": fleet.interrupted,
     }
 
 

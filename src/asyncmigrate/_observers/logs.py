@@ -16,8 +16,10 @@ from structlog.typing import Processor
 from asyncmigrate._observers.display import Plain
 from asyncmigrate._observers.event_lines import when
 from asyncmigrate._output.clean import clean
+from asyncmigrate._output.fleet import result_word, why
 from asyncmigrate._results.plan import Decision
 from asyncmigrate.events import (
+    ClusterFinished,
     CRDDecided,
     CRDFinished,
     CRDRelisted,
@@ -79,11 +81,14 @@ class Logs(Plain):
                     log.info("finished", crd=report.name, outcome=str(report.outcome), reason=report.reason)
             case ManifestsRead() | CRDStarted() | CRDSettling() | CRDRelisted() | PageListed():
                 log.info(_name(event), **_fields(event))
-            case RunStarted() | RunFinished() | StateNotSaved() | EventNotRecorded():
+            case _:
                 self._about_run(log, event)
 
-    def _about_run(self, log: Any, event: RunStarted | RunFinished | StateNotSaved | EventNotRecorded) -> None:  # noqa: ANN401 -- structlog's
+    def _about_run(self, log: Any, event: Event) -> None:  # noqa: ANN401 -- structlog's
         match event:
+            case ClusterFinished(result=result):
+                level = log.info if result.ok else log.error if result.error is not None else log.warning
+                level("cluster finished", code=result.code, result=result_word(result), why=why(result))
             case RunStarted(stale=stale, dry_run=dry_run):
                 log.info("run started", stale=stale, dry_run=dry_run)
             case RunFinished(report=report):

@@ -19,8 +19,6 @@ from asyncmigrate.events import (
     CRDRelisted,
     CRDStarted,
     Event,
-    FleetFinished,
-    FleetStarted,
     ObjectFailed,
     ObjectSettled,
     PageListed,
@@ -85,7 +83,7 @@ LAST_SUCCESS = MetricName(
     "asyncmigrate_last_success_timestamp_seconds",
     "gauge",
     (),
-    "When a run (of a fleet: on all clusters) last ended with nothing blocked, failed or incomplete, in seconds since "
+    "When a run last ended with nothing blocked, failed or incomplete, on all of its clusters, in seconds since "
     "the epoch; no dry run counts.",
 )
 METRICS = (OBJECTS, REMAINING, CRDS, REQUESTS, RETRIES, DURATION, IN_FLIGHT, LAST_SUCCESS)
@@ -124,16 +122,19 @@ class _Objects:
 
 
 class Measures:
-    """An observer that counts: of one cluster, or what is about a fleet. Another thread may read it at any time."""
+    """An observer that counts, of one cluster. Another thread may read it at any time.
 
-    def __init__(self) -> None:
+    `is_part` of a fleet: then it takes more than its own run for a success.
+    """
+
+    def __init__(self, *, is_part: bool = False) -> None:
+        self._is_part = is_part
         self.requests: Counter[Labels] = Counter()
         self.retries: Counter[Labels] = Counter({(cause.name.lower(),): 0 for cause in _COMMON})
         self.decisions: Counter[Labels] = Counter()
         self.in_buckets = [0] * (len(BUCKETS) + 1)  # those that took longer than the last come last
         self.seconds = 0.0
         self.last_success = 0.0
-        self.is_of_fleet = False  # of a whole fleet: its success is that of all clusters
         self._objects: dict[str, _Objects] = {}
         self._takes: dict[type[Event], Callable[[Any], None]] = {
             RequestSent: self._sent,
@@ -148,8 +149,6 @@ class Measures:
             CRDRelisted: self._relisted,
             CRDFinished: self._finished,
             RunFinished: self._ended,
-            FleetStarted: self._fleet_began,
-            FleetFinished: self._fleet_ended,
         }
 
     def __call__(self, event: Event) -> None:
@@ -205,15 +204,7 @@ class Measures:
             found.end()
 
     def _ended(self, event: RunFinished) -> None:
-        if event.report.ok and not event.report.dry_run:
-            self.last_success = event.time
-
-    def _fleet_began(self, _: FleetStarted) -> None:
-        self.is_of_fleet = True
-
-    def _fleet_ended(self, event: FleetFinished) -> None:
-        report = event.report
-        if report.ok and not report.dry_run and any(c.report is not None for c in report.clusters):
+        if event.report.ok and not event.report.dry_run and not self._is_part:
             self.last_success = event.time
 
     @property

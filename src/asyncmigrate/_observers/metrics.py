@@ -21,6 +21,7 @@ from asyncmigrate._observers import measures as of
 from asyncmigrate._observers.measures import BUCKETS, Labels, Measures, MetricName
 from asyncmigrate._output.clean import clean
 from asyncmigrate._results.plan import Decision
+from asyncmigrate.events import FleetFinished
 
 _LAST_SUCCESS = re.compile(rf"^{of.LAST_SUCCESS.name} ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)$", re.MULTILINE)
 
@@ -35,12 +36,17 @@ class Metrics(Collector):
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
 
-    def add(self, in_flight: Callable[[], int]) -> Measures:
-        """Take one more cluster: an observer for it."""
-        measures = Measures()
+    def add(self, in_flight: Callable[[], int], *, is_part: bool = False) -> Measures:
+        """Take one more cluster: an observer for it. `is_part` of a fleet, which `fleet_ended` is told the end of."""
+        measures = Measures(is_part=is_part)
         self._in_flight.append(in_flight)
         self._clusters.append(measures)
         return measures
+
+    def fleet_ended(self, event: FleetFinished) -> None:
+        """Only all clusters together are a success. After a plan there are no reports."""
+        if event.report.ok and not event.report.dry_run and any(c.report is not None for c in event.report.clusters):
+            self._last_success = max(self._last_success, event.time)
 
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""
@@ -49,8 +55,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         clusters = list(self._clusters)
         decided = _sum(c.decisions for c in clusters)
-        succeeding = [c for c in clusters if c.is_of_fleet] or clusters
-        last = max([self._last_success, *(c.last_success for c in succeeding)])
+        last = max([self._last_success, *(c.last_success for c in clusters)])
         yield _counter(of.OBJECTS, _sum(c.objects for c in clusters))
         yield _gauge(of.REMAINING, _sum(c.remaining for c in clusters))
         yield _gauge(of.CRDS, {(str(d),): decided[str(d),] for d in Decision})

@@ -77,8 +77,8 @@ def result_word(result: ClusterResult, *, dry_run: bool = False) -> str:
 
 def ended_line(result: ClusterResult) -> str:
     """One line on a cluster that has ended: `prod-eu: done`, `prod-us: blocked: widgets.example.com: ...`."""
-    why = _why(result)
-    return f"{result.name}: {result_word(result)}{f': {why}' if why else ''}"
+    said = why(result)
+    return f"{result.name}: {result_word(result)}{f': {said}' if said else ''}"
 
 
 def _plan_word(plan: Plan) -> str:
@@ -101,7 +101,7 @@ def _row(result: ClusterResult, *, dry_run: bool) -> Row:
         numeral(None if found is None else found.requests),
         cell(result.server),
     ]
-    return Row(tuple(cells), clean(_why(result)), routine=word in {"done", "current", "rehearsed"})
+    return Row(tuple(cells), clean(why(result)), routine=word in {"done", "current", "rehearsed"})
 
 
 def _counts(result: ClusterResult) -> tuple[Cell, ...]:
@@ -118,7 +118,7 @@ def _counts(result: ClusterResult) -> tuple[Cell, ...]:
     return (numeral(None),) * 5
 
 
-def _why(result: ClusterResult) -> str:
+def why(result: ClusterResult) -> str:
     """An error, or the CRDs that the result is about."""
     if result.error is not None:
         return result.error.message

@@ -204,6 +204,7 @@ class _ClusterEntry(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     code: _Code | None = None
     seconds: float = 0.0
     message: str | None = None
+    same_as: str | None = None
     error: ClusterError | None = None
     plan: _PlanObject | None = None
     report: _ReportObject | None = None
@@ -220,6 +221,7 @@ class _ClusterEntry(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
             code=self.code,
             seconds=self.seconds,
             message=self.message or "",
+            same_as=self.same_as or "",
             error=self.error,
             plan=None if self.plan is None else self.plan.result,
             report=None if self.report is None else self.report.result,

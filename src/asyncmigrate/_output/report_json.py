@@ -53,6 +53,7 @@ def _cluster(result: ClusterResult) -> dict[str, Any]:
         "code": None if result.code is None else int(result.code),
         "seconds": round(result.seconds, 3),
         "message": result.message or None,
+        "sameAs": result.same_as or None,
         "error": result.error,
         "plan": None if result.plan is None else _plan(result.plan),
         "report": None if result.report is None else _report(result.report),

@@ -29,6 +29,7 @@ class ClusterResult(msgspec.Struct, frozen=True, kw_only=True):
         report: what `run_fleet` did; None where it did not get so far.
         error: what ended it, if it was ended by an error.
         message: why it was not tried, or needed no work of its own, as a sentence; empty otherwise.
+        same_as: the name under which this very cluster is worked on, if it is another one.
         seconds: how long it took.
     """
 
@@ -38,6 +39,7 @@ class ClusterResult(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
     error: ClusterError | None = None
     message: str = ""
+    same_as: str = ""
     seconds: float = 0.0
 
     @property

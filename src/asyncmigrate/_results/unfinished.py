@@ -11,7 +11,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """From where on every newer object of a CRD is known to be in the storage version.
 
     Attributes:
-        cluster: the uid of the namespace kube-system, or the server's address where that could not be read.
+        cluster: the uid of the namespace kube-system, `@`, and the server's address; that alone where the uid could not
+            be read.
         resource_version: of the list that the rewriting began with.
         move_age: how many seconds ago the storage version had moved by then, at least.
     """
