@@ -33,8 +33,8 @@ USER = f"users: [{{name: u, user: {{token: {SECRET}}}}}]\n"
         (f"{CONTEXT}clusters: [{{name: c, cluster: {{}}}}]\n{USER}", "its cluster has no server address"),
         (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n"
-            f"users: [{{name: u, token: {SECRET}}}]",
-            "missing required field `user`",
+            f"users: [{{user: {{token: {SECRET}}}}}]",
+            "missing required field `name`",
         ),
         (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1', "
