@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import trustme
 from aiohttp import web
 
@@ -51,6 +52,9 @@ class Webhook:
         return web.json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})
 
 
+_LOOKS = 3  # for connections whose handshake was under way when the site was stopped
+
+
 def convert(obj: Manifest, wanted: str) -> Manifest:
     spec = dict(obj.get("spec", {}))
     old, new = ("size", "replicas") if wanted.endswith("/v2") else ("replicas", "size")
@@ -87,8 +91,12 @@ async def serve_tls(handler: Handler, path: str) -> AsyncIterator[Manifest]:
     try:
         yield {"url": url, "caBundle": base64.b64encode(authority.cert_pem.bytes()).decode()}
     finally:
-        # Closing TLS politely waits for the other side, which may outlast the event loop.
-        for connection in server.connections:
-            if connection.transport:
-                connection.transport.abort()
+        for site in list(runner.sites):
+            await site.stop()
+        # Closing TLS politely waits for the other side, which may outlast the event loop; so may a handshake.
+        for _ in range(_LOOKS):
+            for connection in server.connections:
+                if connection.transport:
+                    connection.transport.abort()
+            await anyio.sleep(0.01)
         await runner.cleanup()
