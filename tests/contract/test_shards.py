@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -253,22 +255,29 @@ async def test_a_crd_that_is_whole_stays_whole_when_its_objects_become_many(bed:
     await check_done(bed, state)
 
 
-async def test_a_spec_that_changes_under_a_shard(embedded: EmbeddedBed, tmp_path: Path) -> None:
-    await stale(embedded)
-    state = tmp_path / "state.json"
-    assert (await one(embedded, state, 0)).reason == "ShardDone"
-    embedded.server.faults.delay(2, verb="patch", times=1)  # so that the change is seen by then
+@asynccontextmanager
+async def during_shard_1(bed: EmbeddedBed, state: Path, *, seconds: float = 1) -> AsyncIterator[list[CRDReport]]:
+    """Inside, shard 1 has settled an object, and has others to do; when this ends its report is there."""
+    bed.server.faults.delay(seconds, verb="patch", times=1)
     events: list[Event] = []
     found: list[CRDReport] = []
 
     async def go() -> None:
-        found.append(await one(embedded, state, 1, watch=events))
+        found.append(await one(bed, state, 1, watch=events))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(go)
         with anyio.fail_after(30):
             while not any(isinstance(e, ObjectSettled) for e in events):
                 await anyio.sleep(0.01)
+        yield found
+
+
+async def test_a_spec_that_changes_under_a_shard(embedded: EmbeddedBed, tmp_path: Path) -> None:
+    await stale(embedded)
+    state = tmp_path / "state.json"
+    assert (await one(embedded, state, 0)).reason == "ShardDone"
+    async with during_shard_1(embedded, state, seconds=2) as found:  # so that the change is seen by then
         await embedded.apply_crd(crd(embedded.group, "v1", "v1", "v2"))
         await embedded.apply_crd(crd(embedded.group, "v2", "v1", "v2"))
     assert found[0].outcome in {Outcome.SKIPPED, Outcome.INCOMPLETE}
@@ -280,18 +289,7 @@ async def test_a_spec_that_changes_under_a_shard(embedded: EmbeddedBed, tmp_path
 async def test_a_state_that_is_lost_has_who_comes_then_finish(embedded: EmbeddedBed, tmp_path: Path) -> None:
     await stale(embedded)
     state = tmp_path / "state.json"
-    embedded.server.faults.delay(1, verb="patch", times=1)
-    events: list[Event] = []
-    found: list[CRDReport] = []
-
-    async def go() -> None:
-        found.append(await one(embedded, state, 1, watch=events))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(go)
-        with anyio.fail_after(30):
-            while not any(isinstance(e, ObjectSettled) for e in events):
-                await anyio.sleep(0.01)
+    async with during_shard_1(embedded, state) as found:
         state.unlink()
     assert (found[0].outcome, found[0].objects.settled) == (Outcome.MIGRATED, OBJECTS)
     assert await embedded.stored_versions(f"widgets.{embedded.group}") == ["v2"]
@@ -301,18 +299,7 @@ async def test_a_state_that_is_lost_has_who_comes_then_finish(embedded: Embedded
 async def test_a_state_that_cannot_be_kept_fails_a_shard(embedded: EmbeddedBed, tmp_path: Path) -> None:
     await stale(embedded)
     state = tmp_path / "state.json"
-    embedded.server.faults.delay(1, verb="patch", times=1)
-    events: list[Event] = []
-    found: list[CRDReport] = []
-
-    async def go() -> None:
-        found.append(await one(embedded, state, 1, watch=events))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(go)
-        with anyio.fail_after(30):
-            while not any(isinstance(e, ObjectSettled) for e in events):
-                await anyio.sleep(0.01)
+    async with during_shard_1(embedded, state) as found:
         state.write_text("no state any more")
     assert (found[0].outcome, found[0].reason) == (Outcome.FAILED, "StateNotKept")
     assert "is no asyncmigrate state file" in found[0].message

@@ -16,7 +16,7 @@ from asyncmigrate._cli.guard import guarded, loaded
 from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
-from asyncmigrate._cli.watching import Watching
+from asyncmigrate._cli.watching import Watching, watched
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.planner import plan
 from asyncmigrate._engine.runner import run
@@ -88,11 +88,7 @@ def run_command(
 ) -> Exit:
     """`asyncmigrate run`."""
 
-    async def body() -> Exit:
-        with Watching(watch, show) as watching:
-            return await watched(watching)
-
-    async def watched(watching: Watching) -> Exit:
+    async def body(watching: Watching) -> Exit:
         chosen, told = choice, msgspec.structs.replace(job, state=await state_of(state, show))
         if retry_failed is not None:
             left = await in_thread(lambda: read_unfinished(retry_failed))  # it may be a pipe
@@ -104,7 +100,7 @@ def run_command(
             chosen = msgspec.structs.replace(choice, names=tuple(u.name for u in left))
         return await _plan_and_run(connection, chosen, show, watching, told)
 
-    return guarded(body, show)
+    return guarded(watched(body, watch, show), show)
 
 
 async def _plan_and_run(connection: Connection, choice: CRDOptions, show: Show, watching: Watching, job: Job) -> Exit:

@@ -15,7 +15,7 @@ from asyncmigrate._cli.guard import guarded, loaded
 from asyncmigrate._cli.options import Connection, CRDOptions, StateOptions
 from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
-from asyncmigrate._cli.watching import Watching
+from asyncmigrate._cli.watching import Watching, watched
 from asyncmigrate._cluster import kubeconfig  # noqa: F401 -- loaded before there are several to open
 from asyncmigrate._cluster.cluster import Cluster
 from asyncmigrate._engine.fleet import plan_fleet, run_fleet
@@ -58,11 +58,7 @@ def fleet_plan_command(
 ) -> Exit:
     """`asyncmigrate plan` with several contexts."""
 
-    async def body() -> Exit:
-        with Watching(watch, show) as watching:
-            return await watched(watching)
-
-    async def watched(watching: Watching) -> Exit:
+    async def body(watching: Watching) -> Exit:
         clusters = await _open(fleet, connection, show, watching)
         last = _Last()
         try:
@@ -80,7 +76,7 @@ def fleet_plan_command(
             last.show(show, drop=drop is not None)
         return last.code
 
-    return guarded(body, show, advice="nothing was changed")
+    return guarded(watched(body, watch, show), show, advice="nothing was changed")
 
 
 def fleet_run_command(
@@ -96,11 +92,7 @@ def fleet_run_command(
 ) -> Exit:
     """`asyncmigrate run` with several contexts."""
 
-    async def body() -> Exit:
-        with Watching(watch, show) as watching:
-            return await watched(watching)
-
-    async def watched(watching: Watching) -> Exit:
+    async def body(watching: Watching) -> Exit:
         clusters = await _open(fleet, connection, show, watching)
         told = msgspec.structs.replace(job, state=await state_of(state, show))
         wanted = await _wanted(choice)
@@ -109,7 +101,7 @@ def fleet_run_command(
         plans = await _confirmed(fleet, clusters, wanted, show, told) if told.ask else None
         return await _run(fleet, clusters, show, told, wanted | {"plans": plans})
 
-    return guarded(body, show)
+    return guarded(watched(body, watch, show), show)
 
 
 async def _retry(fleet: FleetOptions, left: _Left, show: Show, job: Job, wanted: dict[str, Any], *, path: str) -> Exit:

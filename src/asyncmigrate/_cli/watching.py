@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from asyncmigrate._cli.exits import Exit
 from asyncmigrate._cli.show import Show
 from asyncmigrate._cli.watch_options import WatchOptions
 from asyncmigrate._cluster.cluster import Cluster
@@ -141,6 +142,18 @@ def cluster_of(event: Event) -> str:
     if isinstance(event, ClusterFinished):
         return event.result.name
     return event.cluster if isinstance(event, ClusterStarted | ClusterEvent) else ""
+
+
+def watched(
+    body: Callable[[Watching], Awaitable[Exit]], options: WatchOptions, show: Show
+) -> Callable[[], Awaitable[Exit]]:
+    """What a command does, watched for as long as that lasts."""
+
+    async def whole() -> Exit:
+        with Watching(options, show) as watching:
+            return await body(watching)
+
+    return whole
 
 
 def _check_different(options: WatchOptions, show: Show) -> None:

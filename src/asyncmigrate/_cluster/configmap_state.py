@@ -13,6 +13,7 @@ from asyncmigrate._cluster.calls import Calls
 from asyncmigrate._cluster.decode.answer import decoded as answer_of
 from asyncmigrate._cluster.decode.objects import encode
 from asyncmigrate._cluster.transport import Request
+from asyncmigrate._rules.decisions.rights import needed_for_state, rules_for
 from asyncmigrate._state.content import Change, NotAState, State, decoded, encoded, fitting
 from asyncmigrate.errors import APIError, ConflictError, ForbiddenError, NotFoundError, StateError
 
@@ -140,9 +141,8 @@ class ConfigMapState:
             raise
 
     def _forbidden(self, method: str, error: ForbiddenError) -> NoReturn:
-        named = "" if method == "POST" else f"resourceNames: [{self._named}], "
-        verbs = "create" if method == "POST" else "get, patch"
-        rule = f'- {{apiGroups: [""], resources: [configmaps], {named}verbs: [{verbs}]}}'
+        needed = needed_for_state(self._namespace, self._named)
+        [rule] = rules_for(right for right in needed if (right.verb == "create") is (method == "POST"))
         message = f"{self.name} may not be used ({error.status.message}): add this rule to a Role in {self._namespace}"
         raise StateError(f"{message}: {rule}") from error
 
